@@ -1,0 +1,120 @@
+"""A matrix of features → a score a row and every column's share of it. Knows nothing of logs or tables.
+
+Columns belong to blocks. The columns of the block "pattern" are rebuilt by autoencoders, and score by the squared error; those of
+another block score each by its own distance from what is usual. Each block is calibrated on held-out normal rows, a row's
+score is that of its oddest block, calibrated again: so a block of wild columns cannot drown a quiet one.
+"""
+
+import numpy as np
+
+from plugrad_anomaly.calibrate import LEAST_ROWS, Calibration
+
+PATTERN = "pattern"
+# The last rows in the order of time are held out: rows drawn at random are too much like their neighbours in training.
+HELD_OUT_SHARE = 0.2
+# Standardised values are cut here: one absurd value should not decide the scale of everything.
+LIMIT = 20.0
+
+
+class Detector:
+    """Scores rows by a model and by what `fit` measured.
+
+    blocks: name -> int64 array of columns. mean, deviation, low, high: float64 (columns,) of the training rows; low and
+    high enclose 99 % of them, NaN where a column was always missing. model: a Layer that rebuilds the standardised columns of
+    the block "pattern". calibrations: block -> Calibration; `total` calibrates the oddest of them.
+    """
+
+    def __init__(self, blocks, scaling, model):
+        """scaling: dict of mean, deviation, low, high. The calibrations come from `fit` or `from_state`."""
+        self.blocks = {name: np.asarray(columns, np.int64) for name, columns in blocks.items()}
+        self.scaling, self.model = scaling, model
+        self.calibrations, self.total = {}, None
+
+    @classmethod
+    def fit(cls, matrix, blocks, floors, train):
+        """Learn from normal rows in the order of time.
+
+        matrix: float32 (rows, columns), NaN for missing. floors: float64 (columns,), the least deviation to divide by.
+        train: function (training rows, held-out rows) -> model, on standardised columns of the block "pattern".
+        """
+        held = max(LEAST_ROWS, round(len(matrix) * HELD_OUT_SHARE))
+        fitted, rest = matrix[:-held], matrix[-held:]
+        scaling = _measure(fitted, floors)
+        pattern = blocks[PATTERN]
+        model = train(*(standardise(part, scaling)[:, pattern] for part in (fitted, rest)))
+        detector = cls(blocks, scaling, model)
+        odd = detector.oddities(rest)
+        detector.calibrations = {n: Calibration(detector._block_score(odd, n)) for n in detector.blocks}
+        detector.total = Calibration(detector._oddest(odd)[0])
+        return detector
+
+    def oddities(self, matrix):
+        """How odd each value of each row is: float64 (rows, columns), never negative."""
+        scaled = standardise(matrix, self.scaling)
+        odd = scaled.astype(np.float64) ** 2
+        pattern = self.blocks[PATTERN]
+        rows = np.ascontiguousarray(scaled[:, pattern])
+        odd[:, pattern] = (rows - self.model.predict(rows)).astype(np.float64) ** 2
+        for name, columns in self.blocks.items():
+            if name != PATTERN:  # these have heavy tails: one large value should not outweigh everything
+                odd[:, columns] = np.log1p(odd[:, columns])
+        return odd
+
+    def score(self, matrix):
+        """(scores float64 (rows,), contributions float64 (rows, columns)); a row's contributions rank its reasons."""
+        if not len(matrix):
+            return np.empty(0), np.empty(matrix.shape)
+        odd = self.oddities(matrix)
+        oddest, calibrated = self._oddest(odd)
+        contributions = np.zeros(odd.shape)
+        for name, columns in self.blocks.items():
+            total = odd[:, columns].sum(axis=1, keepdims=True)
+            share = odd[:, columns] / np.maximum(total, 1e-12)
+            contributions[:, columns] = share * calibrated[name][:, None]
+        return self.total(oddest), contributions
+
+    def held_out_scores(self):
+        """The calibrated scores of the held-out rows, sorted: float64 (rows,)."""
+        return self.total(self.total.held_out)
+
+    def _block_score(self, odd, name):
+        return odd[:, self.blocks[name]].sum(axis=1)
+
+    def _oddest(self, odd):
+        calibrated = {name: self.calibrations[name](self._block_score(odd, name)) for name in self.blocks}
+        return np.max(list(calibrated.values()), axis=0), calibrated
+
+    def state(self):
+        """(JSON-able mapping, arrays) for a model file; with the model they make the same detector."""
+        arrays = {f"scaling.{name}": values for name, values in self.scaling.items()}
+        arrays |= {f"block.{name}": columns for name, columns in self.blocks.items()}
+        arrays |= {f"held_out.{name}": c.held_out for name, c in [*self.calibrations.items(), ("total", self.total)]}
+        return {"blocks": list(self.blocks)}, arrays
+
+    @classmethod
+    def from_state(cls, state, arrays, model):
+        """The detector that `state` described."""
+        scaling = {name: arrays[f"scaling.{name}"] for name in ("mean", "deviation", "low", "high")}
+        detector = cls({name: arrays[f"block.{name}"] for name in state["blocks"]}, scaling, model)
+        detector.calibrations = {name: Calibration(arrays[f"held_out.{name}"]) for name in state["blocks"]}
+        detector.total = Calibration(arrays["held_out.total"])
+        return detector
+
+
+def standardise(matrix, scaling):
+    """(matrix - mean) / deviation, within ±LIMIT, 0 where missing: float32 (rows, columns)."""
+    scaled = (matrix - scaling["mean"]) / scaling["deviation"]
+    return np.clip(np.nan_to_num(scaled, nan=0.0, posinf=LIMIT, neginf=-LIMIT), -LIMIT, LIMIT).astype(np.float32)
+
+
+def _measure(matrix, floors):
+    known = ~np.isnan(matrix)
+    empty = ~known.any(axis=0)
+    filled = np.where(empty, 0.0, matrix)
+    low, high = np.nanquantile(filled, [0.005, 0.995], axis=0)
+    return {
+        "mean": np.nanmean(filled, axis=0, dtype=np.float64),
+        "deviation": np.maximum(np.nanstd(filled, axis=0, dtype=np.float64), floors),
+        "low": np.where(empty, np.nan, low),
+        "high": np.where(empty, np.nan, high),
+    }

@@ -1,0 +1,104 @@
+"""Labelled rows, and how well the scores find them."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from plugrad.errors import InputError
+from plugrad_anomaly.table import number, read_parts
+
+
+class Labels(NamedTuple):
+    """What is known to be odd: `kinds` id -> kind, or `ranges` (first line, last line, kind); normal ids have kind ""."""
+
+    kinds: dict
+    ranges: list
+
+
+def read_labels(path):
+    """Labels from a CSV file, in one of three forms, told by its columns:
+
+    - an id, then `label` or `anomaly` (0 or 1): ids that are odd or not;
+    - an id, then `kind`: ids that are odd, all others are normal;
+    - `first_line`, `last_line` and maybe `kind`: ranges of lines of one log that are odd.
+    """
+    kinds, ranges = {}, []
+    for part in read_parts(path):
+        columns = dict(zip(part.names, part.cells, strict=True))
+        if {"first_line", "last_line"} <= set(columns):
+            ends = [[number(cell) for cell in columns[name]] for name in ("first_line", "last_line")]
+            for first, last, kind, line in zip(*ends, columns.get("kind", [""] * len(part.lines)), part.lines, strict=True):
+                if first is None or last is None:
+                    raise InputError("first_line and last_line must be whole numbers", part.path, line)
+                ranges.append((int(first), int(last), kind or "anomaly"))
+            continue
+        flag = next((columns[name] for name in ("label", "anomaly", "kind") if name in columns), None)
+        if flag is None or len(part.names) < 2:
+            raise InputError(f"has the columns {', '.join(part.names)}; expected an id and label, anomaly or kind; or first_line and last_line", part.path, 1)
+        kinds.update(zip(columns[part.names[0]], _kinds(flag, "kind" in columns, part), strict=True))
+    return Labels(kinds, ranges)
+
+
+def _kinds(cells, named, part):
+    if named and not {"label", "anomaly"} & set(part.names):
+        return cells
+    found = []
+    for cell, line in zip(cells, part.lines, strict=True):
+        text = cell.strip().lower()
+        if text not in ("0", "1", "true", "false", "normal", "anomaly"):
+            raise InputError(f"holds the label {cell!r}; expected 0 or 1", part.path, line)
+        found.append("anomaly" if text in ("1", "true", "anomaly") else "")
+    return found
+
+
+def row_kinds(labels, scored):
+    """The kind of each row of a ScoredRows, "" for a normal one: list of text."""
+    if not labels.ranges:
+        return [labels.kinds.get(name, "") for name in scored.ids]
+    starts = np.array([first for first, _, _ in labels.ranges])
+    ends = np.array([last for _, last, _ in labels.ranges])
+    found = []
+    for first, last in zip(scored.first_lines, scored.last_lines, strict=True):
+        hit = np.flatnonzero((starts <= last) & (ends >= first))
+        found.append(labels.ranges[hit[0]][2] if hit.size else "")
+    return found
+
+
+def faults_found(labels, scored_rows, threshold):
+    """kind -> (found, all) for labelled ranges: a range is found if a row that overlaps it scores above the threshold."""
+    flagged = [
+        (int(first), int(last))
+        for scored in scored_rows
+        for first, last, score in zip(scored.first_lines, scored.last_lines, scored.scores, strict=True)
+        if score > threshold
+    ]
+    firsts, lasts = (np.array(side, dtype=np.int64) for side in (zip(*flagged, strict=True) if flagged else ([], [])))
+    counts = {}
+    for first, last, kind in labels.ranges:
+        hits, total = counts.get(kind, (0, 0))
+        counts[kind] = (hits + bool(((firsts <= last) & (lasts >= first)).any()), total + 1)
+    return counts
+
+
+def measure(kinds, scores, threshold):
+    """Counts, precision, recall, F1, and areas under the ROC and the precision-recall curve, for rows of known kinds."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    truth = np.array([bool(kind) for kind in kinds])
+    flagged = np.asarray(scores) > threshold
+    hits, false = int((flagged & truth).sum()), int((flagged & ~truth).sum())
+    missed = int((~flagged & truth).sum())
+    both = 0 < truth.sum() < truth.size
+    return {
+        "rows": int(truth.size),
+        "anomalies": int(truth.sum()),
+        "found": hits,
+        "missed": missed,
+        "false_alarms": false,
+        "false_alarm_rate": false / max(1, int((~truth).sum())),
+        "precision": hits / max(1, hits + false),
+        "recall": hits / max(1, hits + missed),
+        "f1": 2 * hits / max(1, 2 * hits + false + missed),
+        "roc_auc": float(roc_auc_score(truth, scores)) if both else None,
+        "average_precision": float(average_precision_score(truth, scores)) if both else None,
+    }

@@ -1,0 +1,185 @@
+"""CSV files → rows of numbers: the counterpart of scan to features for tables."""
+
+import csv
+import io
+import math
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from plugrad.errors import InputError
+from plugrad_anomaly.read import open_bytes
+
+# What counts as a missing cell, beside an empty one.
+MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
+# A column of texts is categorical up to this many different ones; with more it identifies rows and says nothing of them.
+MOST_CATEGORIES = 50
+ROWS_AT_A_TIME = 20_000
+
+# Strictly: "nan", "1e999", "1_000" and full-width digits are never a plausible value.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+
+
+class TablePart(NamedTuple):
+    """Some rows of a CSV file: `cells` is a list of columns of texts in the order of `names`; `lines` their line numbers."""
+
+    path: str
+    names: list
+    cells: list
+    lines: list
+
+
+def read_parts(path):
+    """Yield TableParts of a CSV file (also gz, or "-"). The first row names the columns; comma, semicolon or tab separate.
+
+    Raises InputError for a file that is no table: empty, without a data row, with ragged rows or two columns of one name.
+    """
+    name = "<stdin>" if path == "-" else str(path)
+    with open_bytes(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
+        try:
+            yield from _parts(text, name)
+        except csv.Error as error:
+            raise InputError(f"is not CSV: {error}", name) from None
+
+
+def _parts(text, name):
+    head = text.readline()
+    if not head.strip():
+        raise InputError("is empty; expected a row of column names", name)
+    if "\0" in head:
+        raise InputError("looks binary; expected CSV text", name)
+    delimiter = max(",;\t", key=head.count)
+    names = [n.strip() for n in next(csv.reader([head], delimiter=delimiter))]
+    doubles = sorted({n for n in names if names.count(n) > 1})
+    if doubles:
+        raise InputError(f"has two columns named {doubles[0]!r}", name, 1)
+    reader = csv.reader(text, delimiter=delimiter)
+    rows, lines, any_row = [], [], False
+    for row in reader:
+        if not row:
+            continue
+        if len(row) != len(names):
+            raise InputError(f"has {len(row)} cells; expected {len(names)}, as in the row of names", name, reader.line_num + 1)
+        rows.append(row)
+        lines.append(reader.line_num + 1)
+        if len(rows) == ROWS_AT_A_TIME:
+            any_row = True
+            yield TablePart(name, names, list(zip(*rows, strict=True)), lines)
+            rows, lines = [], []
+    if rows:
+        yield TablePart(name, names, list(zip(*rows, strict=True)), lines)
+    elif not any_row:
+        raise InputError("has no row below its column names", name)
+
+
+def is_missing(cell):
+    """Whether a cell says that there is no value."""
+    return cell.strip().lower() in MISSING
+
+
+def number(cell):
+    """The cell's number, or None: decimal digits, sign, point and exponent alone, and finite."""
+    cell = cell.strip()
+    if not _NUMBER.fullmatch(cell):
+        return None
+    value = float(cell)
+    return value if math.isfinite(value) else None
+
+
+class Schema:
+    """Which columns of a table are numbers, which are categories, which is passed through. Made by `learn`.
+
+    numeric: name -> [median, interquartile range]; categorical: name -> list of the texts seen; id_column: a name or None; ignored: name -> why.
+    """
+
+    def __init__(self, numeric, categorical, id_column, ignored):
+        self.numeric, self.categorical, self.id_column, self.ignored = numeric, categorical, id_column, ignored
+
+    @classmethod
+    def learn(cls, part, id_column=None):
+        """Tell the columns of the training rows apart. Raises InputError if `id_column` is not there or nothing is left."""
+        if id_column is not None and id_column not in part.names:
+            raise InputError(f"has no column {id_column!r}; it has {', '.join(part.names)}", part.path, 1)
+        numeric, categorical, ignored = {}, {}, {}
+        for name, cells in zip(part.names, part.cells, strict=True):
+            if name == id_column:
+                continue
+            known = [cell for cell in cells if not is_missing(cell)]
+            texts = set(known)
+            if not known:
+                ignored[name] = "it is empty"
+            elif all(number(cell) is not None for cell in texts):
+                numeric[name] = _center_and_scale([number(cell) for cell in known])
+            elif len(texts) <= MOST_CATEGORIES:
+                categorical[name] = sorted(texts)
+            else:
+                ignored[name] = f"it has {len(texts):,} different texts"
+        if not numeric:
+            raise InputError(f"has no numeric column among {', '.join(part.names)}", part.path, 1)
+        return cls(numeric, categorical, id_column, ignored)
+
+    @property
+    def columns(self):
+        """What each column of `matrix` is, as (kind, name, text): kind "number", "missing", "category" or "new category"."""
+        plain = [("number", name, "") for name in self.numeric] + [("missing", name, "") for name in self.numeric]
+        for name, texts in self.categorical.items():
+            plain += [("category", name, text) for text in texts] + [("missing", name, ""), ("new category", name, "")]
+        return plain
+
+    def matrix(self, part):
+        """float32 (rows, columns). Raises InputError where a column is missing or a number is expected and not found."""
+        where = {name: place for place, name in enumerate(part.names)}
+        needed = [*self.numeric, *self.categorical, *([self.id_column] if self.id_column else [])]
+        absent = [name for name in needed if name not in where]
+        if absent:
+            raise InputError(f"lacks the column {absent[0]!r} that the model was trained on; it has {', '.join(part.names)}", part.path, 1)
+        values = [self._numbers(part, name, part.cells[where[name]]) for name in self.numeric]
+        scales = self.numeric.values()
+        # The inverse hyperbolic sine is linear near 0 and a logarithm far off: one wild value does not hide all others.
+        columns = [np.arcsinh((v - center) / scale) for v, (center, scale) in zip(values, scales, strict=True)]
+        columns += [np.isnan(v) for v in values]
+        for name, texts in self.categorical.items():
+            cells = part.cells[where[name]]
+            hit = {text: np.zeros(len(cells)) for text in texts}
+            missing, new = np.zeros(len(cells)), np.zeros(len(cells))
+            for row, cell in enumerate(cells):
+                target = missing if is_missing(cell) else hit.get(cell)
+                (new if target is None else target)[row] = 1
+            columns += [*hit.values(), missing, new]
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    def _numbers(self, part, name, cells):
+        found = np.empty(len(cells))
+        for row, cell in enumerate(cells):
+            value = number(cell)
+            if value is None and not is_missing(cell):
+                raise InputError(f"column {name!r} holds {cell.strip()[:40]!r}; expected a number, as in training", part.path, part.lines[row])
+            found[row] = np.nan if value is None else value
+        return found
+
+    def unscaled(self, name, value):
+        """The number of column `name` that stands behind a value of the matrix."""
+        center, scale = self.numeric[name]
+        return float(np.sinh(value) * scale + center)
+
+    def ids(self, part):
+        """The id column's texts, or empty ones."""
+        if self.id_column is None:
+            return [""] * len(part.lines)
+        return list(part.cells[part.names.index(self.id_column)])
+
+    def state(self):
+        """JSON-able mapping for a model file."""
+        return {"numeric": self.numeric, "categorical": self.categorical, "id_column": self.id_column, "ignored": self.ignored}
+
+    @classmethod
+    def from_state(cls, state):
+        """The Schema that `state` described."""
+        return cls(state["numeric"], state["categorical"], state["id_column"], state["ignored"])
+
+
+def _center_and_scale(values):
+    low, center, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return [float(center), float(high - low or np.std(values) or 1.0)]

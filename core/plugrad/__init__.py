@@ -1,0 +1,52 @@
+"""plugrad: a small compiled autograd engine in which every layer, loss and optimizer is a plugin.
+
+    import plugrad as pg
+
+What an author of plugins needs stands here; Numba, pandas and scikit-learn are imported when first used.
+"""
+
+import importlib
+
+from plugrad.initializer import Initializer, fans
+from plugrad.kernel import kernel, prange
+from plugrad.layer import Layer
+from plugrad.loss import Loss
+from plugrad.mode import is_training, mode, no_grad, predicting, recording, training
+from plugrad.op import OPS, grad, op, value_and_grad
+from plugrad.ops import *  # noqa: F403
+from plugrad.ops import __all__ as _op_names
+from plugrad.optimizer import Optimizer
+from plugrad.parameters import Parameter, State
+from plugrad.schedule import Schedule
+from plugrad.tensor import Tensor
+from plugrad.threads import get_threads, set_threads
+
+__version__ = "0.1.0"
+
+_LATE = {
+    "Trainer": "plugrad.train",
+    "Callback": "plugrad.callbacks",
+    "History": "plugrad.history",
+    "Registry": "plugrad.plugins",
+    "registry": "plugrad.plugins",
+    "hookimpl": "plugrad.hookspecs",
+    "command": "plugrad.commands",
+    "save_model": "plugrad.saved_model",
+    "load_model": "plugrad.saved_model",
+    "testing": None,
+}
+
+__all__ = [
+    "OPS", "Callback", "History", "Initializer", "Layer", "Loss", "Optimizer", "Parameter", "Registry", "Schedule",
+    "State", "Tensor", "Trainer", "command", "fans", "get_threads", "grad", "hookimpl", "is_training", "kernel",
+    "load_model", "mode", "no_grad", "op", "prange", "predicting", "recording", "registry", "save_model", "set_threads",
+    "testing", "training", "value_and_grad", *_op_names,
+]  # fmt: skip
+
+
+def __getattr__(name):
+    if name not in _LATE:
+        raise AttributeError(f"module 'plugrad' has no attribute {name!r}")
+    if _LATE[name] is None:
+        return importlib.import_module(f"plugrad.{name}")
+    return getattr(importlib.import_module(_LATE[name]), name)

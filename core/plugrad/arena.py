@@ -1,0 +1,80 @@
+"""Arrays that are used again: a training loop in its stride asks the system for no memory.
+
+Nobody gives an array back. The arena keeps a reference to every array it hands out and counts the references
+when it looks for one of that shape: an array that only the arena still knows is free. So an array that a user
+keeps, or a view of it, is never written over.
+"""
+
+import math
+import threading
+from sys import getrefcount
+
+import numpy as np
+
+# Arrays below this are left to NumPy and malloc, which are quicker than the look-up here.
+SMALLEST_BYTES = 512
+# Larger arrays come straight from the system: they are rare, and keeping them would double a large model's memory.
+LARGEST_BYTES = 64 << 20
+# When a thread's arena holds more than this it forgets all; arrays in use live on through their users.
+LIMIT_BYTES = 512 << 20
+
+
+class _Pools(threading.local):
+    def __init__(self):
+        self.pools = {}
+        self.bytes = 0
+
+
+_local = _Pools()
+
+
+def empty(shape, dtype):
+    """An uninitialised C-contiguous array of `shape` and `dtype`, as np.empty gives, but used again."""
+    key = (shape, dtype)
+    pool = _local.pools.get(key)
+    if pool is not None:
+        buffers, place = pool
+        count = len(buffers)
+        for _ in range(count):
+            place = place + 1 if place + 1 < count else 0
+            if getrefcount(buffers[place]) == _FREE:
+                pool[1] = place
+                return buffers[place]
+    return _new(key, pool)
+
+
+def _new(key, pool):
+    shape, dtype = key
+    size = math.prod(shape) * dtype.itemsize
+    array = np.empty(shape, dtype)
+    if not SMALLEST_BYTES <= size <= LARGEST_BYTES:
+        return array
+    if _local.bytes + size > LIMIT_BYTES:
+        clear()
+        pool = None
+    if pool is None:
+        pool = _local.pools[key] = [[], 0]
+    _local.bytes += size
+    pool[0].append(array)
+    pool[1] = len(pool[0]) - 1
+    return array
+
+
+def clear():
+    """Forget every array of the calling thread's arena; those in use stay valid."""
+    _local.pools.clear()
+    _local.bytes = 0
+
+
+def held_bytes():
+    """Bytes of the arrays that the calling thread's arena knows, in use or free."""
+    return _local.bytes
+
+
+def _free_count():
+    """What getrefcount gives for an item that only its list refers to: this differs between Python versions."""
+    buffers, place = [np.empty(1)], 0
+    return getrefcount(buffers[place])
+
+
+_FREE = _free_count()

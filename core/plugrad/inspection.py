@@ -1,0 +1,122 @@
+"""Plugins and model files as text for a terminal; it comes from strangers, so nothing goes out raw."""
+
+import json
+
+ITEMS_SHOWN = 20
+WIDTH_SHOWN = 100
+_BEFORE_TENSORS = ("format", "application", "plugins", "model")
+_AFTER_TENSORS = ("state", "training")
+
+
+def printable(text):
+    """Return a text with control characters, and others that a terminal acts on, as escapes (\\x1b, \\n)."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def plugin_rows(registry):
+    """Return the plugins of a Registry, those that failed last: list of dicts that JSON can hold."""
+    loaded = [
+        {
+            "name": plugin.name,
+            "distribution": plugin.distribution,
+            "version": plugin.version,
+            "hooks": list(plugin.hooks),
+            "import_seconds": round(plugin.seconds, 6),
+            "status": "loaded",
+        }
+        for plugin in registry.plugins
+    ]
+    failed = [
+        {
+            "name": failure.name,
+            "distribution": failure.distribution,
+            "version": failure.version,
+            "hooks": [],
+            "import_seconds": None,
+            "status": "failed",
+            "failed_hook": failure.hook,
+            "reason": failure.reason,
+            "traceback": failure.traceback,
+        }
+        for failure in registry.failures
+    ]
+    return loaded + failed
+
+
+def plugin_report(rows, verbose=False):
+    """Return what `plugin_rows` gave as a table, with the reason (verbose: and the traceback) of failures."""
+    if not rows:
+        return "No plugin is installed."
+    cells = [("NAME", "DISTRIBUTION", "VERSION", "IMPORT", "STATUS", "HOOKS")]
+    for row in rows:
+        seconds = row["import_seconds"]
+        time = "-" if seconds is None else f"{seconds * 1000:.1f} ms"
+        hooks = " ".join(hook.removeprefix("register_") for hook in row["hooks"]) or "-"
+        origin = row["distribution"] or "-", row["version"] or "-"
+        cells.append((row["name"], *origin, time, row["status"], hooks))
+    lines = _columns(cells)
+    for row in rows:
+        if row["status"] == "failed":
+            lines += ["", f"{printable(row['name'])} failed: {printable(row['reason'])}"]
+            if verbose:
+                lines += [f"    {printable(line)}" for line in row["traceback"].splitlines()]
+    if not verbose and any(row["status"] == "failed" for row in rows):
+        lines += ["", "plugrad plugins list --verbose shows the tracebacks."]
+    return "\n".join(lines)
+
+
+def model_report(content):
+    """Return what `model_file.inspect` gave as text: configuration, tensors, state, training summary."""
+    metadata = content["metadata"]
+    rest = [key for key in metadata if key not in _BEFORE_TENSORS + _AFTER_TENSORS]
+    lines = [f"file: {printable(content['path'])} ({content['bytes']:,} bytes)"] if "path" in content else []
+    for key in _BEFORE_TENSORS:
+        lines += _section(key, metadata)
+    lines += _tensor_table(content["tensors"])
+    for key in (*_AFTER_TENSORS, *rest):
+        lines += _section(key, metadata)
+    return "\n".join(lines)
+
+
+def _section(key, metadata):
+    return _tree(key, metadata[key], "") if key in metadata else []
+
+
+def _tree(label, value, indent):
+    """Return a nested value as lines, each list and mapping cut after its first items."""
+    if isinstance(value, dict) and value:
+        items = sorted(value.items(), key=lambda item: item[0] != "name")
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        items = [(f"[{i}]", item) for i, item in enumerate(value)]
+    else:
+        return [f"{indent}{printable(label)}: {_scalar(value)}"]
+    lines = [f"{indent}{printable(label)}:"]
+    for name, item in items[:ITEMS_SHOWN]:
+        lines += _tree(name, item, indent + "  ")
+    if len(items) > ITEMS_SHOWN:
+        lines.append(f"{indent}  ... {len(items) - ITEMS_SHOWN} more")
+    return lines
+
+
+def _scalar(value):
+    if isinstance(value, list):
+        more = f", ... {len(value) - ITEMS_SHOWN} more" if len(value) > ITEMS_SHOWN else ""
+        return f"[{', '.join(map(_scalar, value[:ITEMS_SHOWN]))}{more}]"
+    text = printable(json.dumps(value, ensure_ascii=False))
+    return text if len(text) <= WIDTH_SHOWN else text[: WIDTH_SHOWN - 3] + "..."
+
+
+def _tensor_table(tensors):
+    total = sum(tensor["bytes"] for tensor in tensors)
+    title = f"tensors: {len(tensors)}, {total:,} bytes"
+    cells = [("NAME", "DTYPE", "SHAPE", "BYTES")]
+    for tensor in tensors:
+        shape = " × ".join(map(str, tensor["shape"])) or "scalar"
+        cells.append((tensor["name"], tensor["dtype"], shape, f"{tensor['bytes']:,}"))
+    return [title, *(f"  {line}" for line in _columns(cells))] if tensors else [title]
+
+
+def _columns(rows):
+    rows = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

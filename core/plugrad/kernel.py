@@ -1,0 +1,162 @@
+"""@kernel: a plain loop over arrays, compiled by Numba when it is first called, and kept on disk.
+
+Nothing here imports Numba before a kernel is called, so that `import plugrad` and `plugrad --help` stay quick.
+"""
+
+import functools
+import hashlib
+import os
+import sys
+import types
+import warnings
+from pathlib import Path
+
+from plugrad import threads
+
+# NaN and infinity keep their meaning, so neither nnan nor ninf.
+FASTMATH = frozenset({"nsz", "arcp", "contract", "afn", "reassoc"})
+
+# Below this many elements in its largest array a kernel runs on the calling thread: entering a parallel region
+# costs some 3 µs, the time in which one core passes over about 20,000 float32.
+PARALLEL_ELEMENTS = 32_768
+
+
+class Kernel:
+    """A function over arrays with a serial and, where asked for, a parallel compiled form.
+
+    Calling it picks the form by the size of its largest array. `serial` and `parallel` name one of them
+    explicitly, for a kernel whose work is not told by that size (a matrix product).
+    """
+
+    def __init__(self, function, fastmath=True):
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.shared = "prange" in function.__code__.co_names
+        self.fastmath = fastmath
+
+    def __call__(self, *args):
+        if self.shared and max(getattr(a, "size", 0) for a in args) >= PARALLEL_ELEMENTS:
+            return self.parallel(*args)
+        return self.serial(*args)
+
+    @functools.cached_property
+    def serial(self):
+        """The compiled form that runs on the calling thread."""
+        return _compile(self, parallel=False)
+
+    @functools.cached_property
+    def parallel(self):
+        """The compiled form whose outermost loop is shared among the threads."""
+        compiled = None
+
+        def call(*args):
+            nonlocal compiled
+            if not threads.parallel_allowed():
+                return self.serial(*args)
+            if compiled is None:
+                threads.choose_layer()
+                compiled = _compile(self, parallel=True)
+            return threads.parallel_call(compiled, args)
+
+        return call
+
+    def resolve(self):
+        """What another kernel's compiled code calls in place of this object."""
+        return self.serial
+
+
+class CompileTime:
+    """A global of kernels (a constant, a Numba intrinsic) that can only be known once Numba is loaded."""
+
+    def __init__(self, make):
+        self.make = make
+
+    @functools.cached_property
+    def _value(self):
+        return self.make()
+
+    def resolve(self):
+        """The value that compiled code sees in place of this object."""
+        return self._value
+
+
+def prange(*bounds):
+    """A `range` whose iterations the threads of a kernel share; they must write to different places."""
+    return range(*bounds)
+
+
+def kernel(function=None, *, fastmath=True):
+    """Make a function over arrays a kernel.
+
+    function: loops over its array arguments and writes into the output arrays it is given. It may call other
+        kernels by their global names. Where a loop is written with `prange`, its iterations are shared among the
+        threads when the arrays are large.
+    fastmath: False keeps the order of floating-point operations as written.
+    """
+    if function is None:
+        return functools.partial(kernel, fastmath=fastmath)
+    return Kernel(function, fastmath)
+
+
+def _compile(kernel, parallel):
+    import numba
+
+    function = kernel.function
+    names = {
+        name: value.resolve()
+        for name, value in function.__globals__.items()
+        if isinstance(value, Kernel | CompileTime) and name in function.__code__.co_names
+    }
+    names["prange"] = numba.prange if parallel else range
+    copy = types.FunctionType(
+        function.__code__, {**function.__globals__, **names}, function.__name__, function.__defaults__, function.__closure__
+    )
+    # The serial and the parallel form share their source, so the file cache tells them apart by this name alone.
+    copy.__qualname__ = function.__qualname__ + ("_parallel" if parallel else "")
+    copy.__module__ = function.__module__
+    options = {"parallel": parallel, "nogil": True, "error_model": "numpy"}
+    if kernel.fastmath:
+        options["fastmath"] = set(FASTMATH)
+    folder = cache_folder()
+    if folder is None:
+        return numba.njit(**options)(copy)
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)  # read while decorating; the user's own functions keep their setting
+    try:
+        return numba.njit(cache=True, **options)(copy)
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+@functools.cache
+def cache_folder():
+    """The folder of compiled kernels, or None where it cannot be written to.
+
+    Its name carries Numba's version, the CPU, and a digest of every kernel file of plugrad: Numba's own check
+    looks at a function's file alone and would miss an edit in a file whose kernels it calls.
+    """
+    import llvmlite.binding
+    import numba
+
+    digest = hashlib.sha256(f"{sys.version_info[:2]} {llvmlite.binding.get_host_cpu_name()}".encode())
+    here = Path(__file__).parent
+    for path in [*sorted((here / "kernels").glob("*.py")), here / "kernel.py"]:
+        digest.update(path.read_bytes())
+    folder = _cache_root() / f"numba-{numba.__version__}-{digest.hexdigest()[:16]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        warnings.warn(f"{folder} cannot be written ({error.strerror}); kernels are compiled anew in every process",
+                      RuntimeWarning, stacklevel=2)
+        return None
+    return folder
+
+
+def _cache_root():
+    if os.environ.get("PLUGRAD_CACHE"):
+        return Path(os.environ["PLUGRAD_CACHE"])
+    base = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache")
+    return Path(base) / "plugrad"

@@ -1,0 +1,87 @@
+"""What the current thread is doing: recording for gradients or not, training or not, being watched or not."""
+
+import contextlib
+import threading
+
+_MASK = (1 << 64) - 1
+
+
+class Mode(threading.local):
+    """The state that ops and layers look at; every thread has its own."""
+
+    recording = True
+    training = None  # a RandomStream while training
+    builder = None  # makes the parameters of layers met for the first time
+    watch = None  # called with (layer, output) after every layer
+
+
+mode = Mode()
+
+
+class RandomStream:
+    """Where the random numbers of one training step come from: (seed, step, number of the draw, element).
+
+    Counter-based (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): a number depends on its
+    place alone, so the threads cannot change it and a resumed run needs no generator's state.
+    """
+
+    __slots__ = ("draws", "seed", "step")
+
+    def __init__(self, seed, step):
+        self.seed, self.step, self.draws = seed & _MASK, step & 0xFFFFFFFF, 0
+
+    def next_draw(self):
+        """The key of the next draw in this step: (seed, step, draw)."""
+        self.draws += 1
+        return self.seed, self.step, self.draws
+
+
+@contextlib.contextmanager
+def _set(name, value):
+    before = getattr(mode, name)
+    setattr(mode, name, value)
+    try:
+        yield value
+    finally:
+        setattr(mode, name, before)
+
+
+def no_grad():
+    """A context in which nothing is recorded: for predictions, where no gradient will be asked for."""
+    return _set("recording", False)
+
+
+def recording():
+    """A context in which ops are recorded, also inside `no_grad()`."""
+    return _set("recording", True)
+
+
+def training(seed=0, step=0):
+    """A context in which layers behave as in training: dropout drops, normalisation uses and updates batch statistics.
+
+    seed, step: with the same two, all random draws inside are the same.
+    """
+    return _set("training", RandomStream(seed, step))
+
+
+def predicting():
+    """A context in which layers behave as in prediction and nothing is recorded, also inside `training()`."""
+    stack = contextlib.ExitStack()
+    stack.enter_context(_set("training", None))
+    stack.enter_context(no_grad())
+    return stack
+
+
+def watching(function):
+    """A context in which function(layer, output) is called after every layer."""
+    return _set("watch", function)
+
+
+def building(builder):
+    """A context in which layers met for the first time are built by builder.build(layer, inputs)."""
+    return _set("builder", builder)
+
+
+def is_training():
+    """True inside `training()`."""
+    return mode.training is not None

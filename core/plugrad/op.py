@@ -1,0 +1,113 @@
+"""@op: a value beside its gradients, and the table of all ops."""
+
+import functools
+
+import numpy as np
+
+from plugrad.errors import PlugradError
+from plugrad.mode import mode, recording
+from plugrad.tape import Entry, Tape, locate, merge
+from plugrad.tensor import Tensor
+
+OPS = {}
+"""Every op by its name: its public function, with the attributes `raw` (over arrays) and `examples`. Tests walk it."""
+
+
+def op(function=None, *, example=None, examples=(), name=None, smooth=True):
+    """Make a function over arrays, which returns a value and its gradients, an op over Tensors.
+
+    The function takes arrays (Tensors are unwrapped) and returns `(value, gradients)`; gradients is one of
+
+    - a tuple with one function per differentiable input, in the order of the arguments: from the gradient of the loss with
+      respect to the value to that with respect to the input. It may have the value's shape where the input
+      was broadcast: the engine sums it back. None stands for an input that has no gradient.
+    - one function `(gradient, *outs)` that writes the gradients of all inputs together into the arrays `outs`, None for
+      those that nobody asks for: for a kernel in which they share their work.
+
+    Gradient functions must not write into the gradient they are given.
+
+    example, examples: functions from a numpy Generator to a tuple of arguments (a dict at its end holds keywords); each
+        makes the op tested: gradients in float64, float32 beside it, saved inputs untouched.
+    smooth: False for ops with kinks; their examples should stay away from them.
+    """
+    if function is None:
+        return functools.partial(op, example=example, examples=examples, name=name, smooth=smooth)
+    title = name or function.__name__
+
+    @functools.wraps(function)
+    def apply(*inputs, **options):
+        value, gradients = function(*[i.data if isinstance(i, Tensor) else i for i in inputs], **options)
+        result = Tensor(value)
+        if mode.recording:
+            for i in inputs:
+                if isinstance(i, Tensor) and (i.tape is not None or i.requires_grad):
+                    _record(title, result, inputs, gradients)
+                    break
+        return result
+
+    apply.raw = function
+    apply.examples = (example, *examples) if example else tuple(examples)
+    apply.smooth = smooth
+    if title in OPS:
+        raise PlugradError(f"op {title!r} exists already")
+    OPS[title] = apply
+    return apply
+
+
+def _record(title, result, inputs, gradients):
+    """Append what was computed to the tape of its inputs."""
+    if type(gradients) is tuple:
+        if len(gradients) < len(inputs):
+            gradients += (None,) * (len(inputs) - len(gradients))
+    elif not callable(gradients):
+        raise PlugradError(f"op {title!r}: gradients must be a tuple of functions or one function, got {gradients!r}")
+    found = None
+    for i in inputs:
+        if isinstance(i, Tensor) and i.tape is not None:
+            tape = locate(i)[0]
+            found = tape if found is None or found is tape else merge(found, tape)
+    if found is None:
+        found = Tape()
+    origins, shapes = [], []
+    for place, i in enumerate(inputs):
+        origin, shape = None, None
+        if isinstance(i, Tensor) and (i.tape is not None or i.requires_grad):
+            if type(gradients) is tuple and gradients[place] is None:
+                raise PlugradError(f"op {title!r} has no gradient for its input number {place + 1}; detach() it, or pass an array")
+            origin, shape = (i if i.tape is None else locate(i)[1]), i.data.shape
+        origins.append(origin)
+        shapes.append(shape)
+    result.tape = found
+    result.number = len(found.entries)
+    found.entries.append(Entry(title, origins, shapes, gradients))
+
+
+def value_and_grad(function, argument=0):
+    """A function that returns what `function` returns, and its gradient with respect to one argument.
+
+    function: takes arrays or Tensors, returns a Tensor of one element. argument: the argument's number, or a tuple
+    of numbers (then a tuple of gradients). Gradients of gradients are not available.
+    """
+    numbers = argument if isinstance(argument, tuple) else (argument,)
+
+    def run(*args, **kwargs):
+        args = list(args)
+        leaves = []
+        for n in numbers:
+            args[n] = Tensor(np.array(Tensor(args[n]).data), requires_grad=True)
+            leaves.append(args[n])
+        with recording():
+            value = function(*args, **kwargs)
+        if not isinstance(value, Tensor):
+            raise PlugradError(f"value_and_grad: the function must return a Tensor, it returned {type(value).__name__}")
+        value.backward()
+        found = tuple(np.zeros_like(leaf.data) if leaf.grad is None else leaf.grad for leaf in leaves)
+        return value.data, found if isinstance(argument, tuple) else found[0]
+
+    return run
+
+
+def grad(function, argument=0):
+    """The gradient part of `value_and_grad`."""
+    both = value_and_grad(function, argument)
+    return lambda *args, **kwargs: both(*args, **kwargs)[1]

@@ -1,0 +1,266 @@
+"""The Registry: loads plugins one at a time, so that a broken one is named and the rest keep working."""
+
+import functools
+import importlib.metadata
+import inspect
+import os
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import replace
+
+from plugrad.errors import InputError, LookupFailed, PluginError, PlugradError
+from plugrad.plugin_check import (
+    GROUP,
+    KINDS,
+    Fault,
+    Plugin,
+    PluginFailure,
+    described,
+    did_you_mean,
+    guarded,
+    new_manager,
+    offers,
+    quoted,
+)
+
+
+class Registry:
+    """What the plugins provide, by kind ("layers", "commands", ...) and name; loaded at the first look-up.
+
+    entry_points: objects with name, group, load() and dist; None for those of the installed distributions
+    environ: mapping in which PLUGRAD_PLUGINS=a,b limits the plugins to plugrad's own and those entry points
+        (empty: plugrad's own only), and PLUGRAD_STRICT_PLUGINS=1 makes the first failure a PluginError of
+        every look-up
+    """
+
+    def __init__(self, entry_points=None, environ=os.environ):
+        self._entry_points, self._environ = entry_points, environ
+        self._lock = threading.RLock()
+        self._pending = None  # those still to load: (Plugin, its load function); None: not listed yet
+        self._loading = False
+        self._manager = new_manager()
+        self._plugins = {}  # pluggy's name of a plugin -> Plugin
+        self._entries = {kind: {} for kind in KINDS}  # kind -> name -> (value, pluggy's name of its plugin)
+        self._failures = []
+        self._strict_failure = None
+
+    @property
+    def plugins(self):
+        """The plugins that work, in the order of loading: list of Plugin."""
+        self._load()
+        return list(self._plugins.values())
+
+    @property
+    def failures(self):
+        """The plugins that were refused: list of PluginFailure."""
+        self._load()
+        return list(self._failures)
+
+    def get(self, kind, name):
+        """Return the class or function registered under a name.
+
+        Raises LookupFailed: what exists, the nearest spelling, and which plugins failed to load.
+        """
+        return self._entry(kind, name)[0]
+
+    def owner(self, kind, name):
+        """Return (plugin, distribution, version) of what provides a name. Raises LookupFailed."""
+        plugin = self._plugins[self._entry(kind, name)[1]]
+        return plugin.name, plugin.distribution, plugin.version
+
+    def names(self, kind):
+        """Return the names of a kind, sorted. Raises LookupFailed for an unknown kind."""
+        return sorted(self._of_kind(kind))
+
+    def name_of(self, kind, value):
+        """Return the name under which a class or function is registered. Raises LookupFailed if it is not."""
+        for name, (registered, _) in self._of_kind(kind).items():
+            if registered is value:
+                return name
+        text = f"{getattr(value, '__qualname__', None) or quoted(value)} is not registered"
+        raise LookupFailed(f"{text} as a {KINDS[kind]}; a plugin's register_{kind} has to return it")
+
+    def create(self, kind, spec):
+        """Return an instance of what `spec` describes.
+
+        spec: a name; a mapping of "name" and fields; anything else is taken for an instance and returned
+
+        Raises LookupFailed for an unknown name, InputError for fields that do not fit or are refused.
+        """
+        if not isinstance(spec, str | Mapping):
+            return spec
+        fields = {"name": spec} if isinstance(spec, str) else dict(spec)
+        if "name" not in fields:
+            raise InputError(f"a {KINDS[kind]} is described by a 'name' and its fields; the name is missing")
+        name = fields.pop("name")
+        factory = self.get(kind, name)
+        _check_fields(f"{KINDS[kind]} {name!r}", factory, fields)
+        try:
+            return factory(**fields)
+        except PlugradError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{KINDS[kind]} {name!r} refuses its fields: {described(error)}") from error
+
+    def register(self, plugin, name, distribution=None):
+        """Add a plugin by hand, as tests and notebooks do, and return its Plugin; all or nothing.
+
+        plugin: module or object with marked hooks; distribution: "plugrad" allows the bare names of built-ins
+
+        Raises PluginError: a hook is misspelt or fails, a name is taken or has the wrong form.
+        """
+        with self._lock:
+            self._load()
+            who = Plugin(name, distribution, _version(distribution))
+            try:
+                return self._add(who, lambda: plugin)
+            except Fault as fault:
+                raise PluginError(f"{who} cannot be used: {fault}") from fault.__cause__
+
+    def unregister(self, name, distribution=None):
+        """Remove a plugin with all that it provides. Raises PluginError where it is not registered."""
+        with self._lock:
+            self._load()
+            key = _key(name, distribution)
+            if self._plugins.pop(key, None) is None:
+                raise PluginError(f"{Plugin(name, distribution)} is not registered")
+            self._manager.unregister(name=key)
+            for kind, entries in self._entries.items():
+                self._entries[kind] = {name: entry for name, entry in entries.items() if entry[1] != key}
+
+    def failure_note(self):
+        """Return a sentence for each plugin that failed to load, for the end of a message."""
+        return "".join(f" Note: {failure}".rstrip(".?") + "." for failure in self.failures)
+
+    def _of_kind(self, kind):
+        if kind not in KINDS:
+            near = did_you_mean(kind, KINDS) or "."
+            raise LookupFailed(f"no kind {quoted(kind)}{near} Kinds: {', '.join(KINDS)}.")
+        self._load()
+        return self._entries[kind]
+
+    def _entry(self, kind, name):
+        entries = self._of_kind(kind)
+        if isinstance(name, str) and name in entries:
+            return entries[name]
+        near = did_you_mean(name, entries) or "."
+        exist = f"Registered {kind.replace('_', ' ')}: {', '.join(sorted(entries)) or 'none'}."
+        raise LookupFailed(f"no {KINDS[kind]} {quoted(name)}{near} {exist}{self.failure_note()}")
+
+    def _load(self):
+        with self._lock:
+            # A plugin that looks something up while it is imported sees what there is so far.
+            if not self._loading:
+                self._load_pending()
+            if self._strict_failure is not None:
+                raise PluginError(f"{self._strict_failure} (PLUGRAD_STRICT_PLUGINS is set)")
+
+    def _load_pending(self):
+        self._loading = True
+        try:
+            if self._pending is None:
+                self._pending = self._selected()
+            while self._pending and self._strict_failure is None:
+                self._load_one(*self._pending[0])
+                del self._pending[0]  # only now: after an interrupt the next look-up goes on with this one
+        finally:
+            self._loading = False
+
+    def _load_one(self, who, load):
+        try:
+            self._add(who, load)
+        except Fault as fault:
+            trace = "".join(traceback.format_exception(fault.__cause__ or fault))
+            failure = PluginFailure(who.name, who.distribution, fault.hook, str(fault), trace, who.version)
+            self._failures.append(failure)
+            if self._environ.get("PLUGRAD_STRICT_PLUGINS", "") not in ("", "0"):
+                self._strict_failure = failure
+
+    def _selected(self):
+        """Return the plugins to load, plugrad's own first: list of (Plugin, function that imports it)."""
+        entry_points = self._entry_points
+        if entry_points is None:
+            entry_points = importlib.metadata.entry_points(group=GROUP)
+        found = [(Plugin(e.name, *_origin(e)), e.load) for e in entry_points if e.group == GROUP]
+        found.sort(key=lambda pair: (not pair[0].is_own, pair[0].distribution or "", pair[0].name))
+        if (listed := self._environ.get("PLUGRAD_PLUGINS")) is None:
+            return found
+        wanted = {name.strip() for name in listed.split(",")} - {""}
+        names = {who.name for who, _ in found}
+        absent = [(Plugin(name), functools.partial(_absent, name, names)) for name in sorted(wanted - names)]
+        return [pair for pair in found if pair[0].is_own or pair[0].name in wanted] + absent
+
+    def _add(self, who, load):
+        start = time.perf_counter()
+        plugin = guarded("cannot be imported", load)
+        who = replace(who, seconds=time.perf_counter() - start)
+        found = guarded("cannot be examined", lambda: offers(plugin, who))
+        key = _key(who.name, who.distribution)
+        if key in self._plugins:
+            raise Fault("a plugin of this name and distribution is registered already")
+        if same := guarded("cannot be examined", lambda: self._manager.get_name(plugin)):
+            raise Fault(f"is the same object as {self._plugins[same]}")
+        for hook, offer in found.items():
+            self._refuse_taken(who, hook, offer)
+        self._manager.register(plugin, key)
+        self._plugins[key] = replace(who, hooks=tuple(found))
+        for hook, offer in found.items():
+            self._of_hook(hook).update({name: (value, key) for name, value in offer.items()})
+        return self._plugins[key]
+
+    def _refuse_taken(self, who, hook, offer):
+        entries = self._of_hook(hook)
+        for name in offer:
+            if name in entries:
+                first = self._plugins[entries[name][1]]
+                raise Fault(f"{hook}: the name {name!r} of {who} is taken by {first}", hook)
+
+    def _of_hook(self, hook):
+        return self._entries[hook.removeprefix("register_")]
+
+
+@functools.cache
+def registry():
+    """Return the Registry of this process, over the installed plugins."""
+    return Registry()
+
+
+def _absent(name, names):
+    near = did_you_mean(name, names)
+    raise Fault(f"PLUGRAD_PLUGINS names it, but no plugin of this name is installed{near}")
+
+
+def _check_fields(what, factory, fields):
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        return  # some compiled callables have no signature: calling them will tell
+    named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    exist = f"its fields: {', '.join(named)}" if named else "it has no fields"
+    unknown = [key for key in fields if key not in named]
+    if unknown and not any(p.kind == p.VAR_KEYWORD for p in parameters):
+        near = did_you_mean(unknown[0], named)
+        raise InputError(f"{what} has no field {quoted(unknown[0])}{near} ({exist})")
+    missing = [key for key, p in named.items() if p.default is p.empty and key not in fields]
+    if missing:
+        raise InputError(f"{what} needs the field {', '.join(map(repr, missing))} ({exist})")
+
+
+def _key(name, distribution):
+    return f"{distribution}:{name}" if distribution else name
+
+
+def _origin(entry_point):
+    try:
+        return entry_point.dist.name, entry_point.dist.version
+    except Exception:  # a distribution with damaged metadata is no reason to refuse its plugin
+        return None, None
+
+
+def _version(distribution):
+    try:
+        return importlib.metadata.version(distribution) if distribution else None
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,143 @@
+"""The list of operations to walk backwards.
+
+A tape begins where an op takes parameters (leaves) and grows as ops take its results; when an op takes results of two tapes,
+they become one. Entries stand in the order of execution, so walking backwards is a loop over a list. There is no
+global tape: results that nobody keeps take their tape with them, and threads do not meet.
+"""
+
+import numpy as np
+
+from plugrad import arena
+from plugrad.errors import PlugradError, ShapeError
+
+
+class Entry:
+    """One executed op: where its inputs came from, how to go back, and what shape the inputs have.
+
+    inputs: for each input the number of the entry that made it, or the leaf Tensor itself, or None if it has no gradient.
+    """
+
+    __slots__ = ("gradients", "inputs", "name", "shapes")
+
+    def __init__(self, name, inputs, shapes, gradients):
+        self.name, self.inputs, self.shapes, self.gradients = name, inputs, shapes, gradients
+
+
+class Tape:
+    """Entries in the order of execution; `merged` is (the tape that took this one in, by how much numbers moved)."""
+
+    __slots__ = ("entries", "merged")
+
+    def __init__(self):
+        self.entries = []
+        self.merged = None
+
+
+def locate(tensor):
+    """The tape that holds a tensor now, and the number of the entry that made it."""
+    tape, number = tensor.tape, tensor.number
+    if tape.merged is not None:
+        while tape.merged is not None:
+            tape, shift = tape.merged
+            number += shift
+        tensor.tape, tensor.number = tape, number
+    return tape, number
+
+
+def merge(first, second):
+    """Append one tape to another. Neither has used the other's results, so any order of the two is one of execution."""
+    if len(first.entries) < len(second.entries):
+        first, second = second, first
+    shift = len(first.entries)
+    for entry in second.entries:
+        if entry is not None:
+            entry.inputs = [i + shift if type(i) is int else i for i in entry.inputs]
+    first.entries += second.entries
+    second.entries = []
+    second.merged = (first, shift)
+    return first
+
+
+def backward(tape, last, seed, retain):
+    """Walk back from entry `last`, adding into the `grad` of every leaf.
+
+    Each entry is forgotten once it has been walked, so that its arrays are free for the rest of the walk,
+    unless `retain` is true.
+    """
+    entries = tape.entries
+    waiting = [None] * (last + 1)  # gradient with respect to the result of each entry, as far as known
+    owned = [False] * (last + 1)  # whether that array is ours to add into, not an op's or another entry's
+    waiting[last] = seed
+    for number in range(last, -1, -1):
+        gradient = waiting[number]
+        if gradient is None:
+            continue
+        entry = entries[number]
+        if entry is None:
+            raise PlugradError("backward was called a second time on the same result; pass retain=True to the first call")
+        waiting[number] = None
+        if type(entry.gradients) is tuple:
+            for target, shape, function in zip(entry.inputs, entry.shapes, entry.gradients, strict=False):
+                if target is not None:
+                    _add(target, _fitted(function(gradient), shape, entry), waiting, owned)
+        else:
+            _write_together(entry, gradient, waiting, owned)
+        if not retain:
+            entries[number] = None
+
+
+def _write_together(entry, gradient, waiting, owned):
+    """Let one function write the gradients of all inputs, leaves' straight into their own memory."""
+    outs = []
+    for target, shape in zip(entry.inputs, entry.shapes, strict=True):
+        if target is None:
+            outs.append(None)
+        elif type(target) is int or target.grad is not None or target.gradient_memory is None:
+            outs.append(arena.empty(shape, gradient.dtype))
+        else:
+            outs.append(target.gradient_memory)
+    entry.gradients(gradient, *outs)
+    for target, out in zip(entry.inputs, outs, strict=True):
+        if out is None:
+            continue
+        if type(target) is int:
+            if waiting[target] is None:
+                waiting[target], owned[target] = out, True
+            else:
+                _add(target, out, waiting, owned)
+        elif out is target.gradient_memory and target.grad is None:
+            target.grad = out
+        else:
+            _add(target, out, waiting, owned)
+
+
+def _add(target, gradient, waiting, owned):
+    if type(target) is int:
+        known = waiting[target]
+        if known is None:
+            waiting[target] = gradient
+        elif owned[target]:
+            np.add(known, gradient, out=known)
+        else:
+            waiting[target] = np.add(known, gradient, out=arena.empty(known.shape, known.dtype))
+            owned[target] = True
+    elif target.grad is None:
+        if target.gradient_memory is None:
+            target.grad = np.array(gradient, dtype=target.data.dtype)
+        else:
+            np.copyto(target.gradient_memory, gradient)
+            target.grad = target.gradient_memory
+    else:
+        target.grad += gradient
+
+
+def _fitted(gradient, shape, entry):
+    """Undo broadcasting: sum a gradient over the axes along which its input was repeated."""
+    if gradient.shape == shape:
+        return gradient
+    extra = gradient.ndim - len(shape)
+    axes = tuple(range(extra)) + tuple(extra + i for i, size in enumerate(shape) if size == 1 and gradient.shape[extra + i] != 1)
+    try:
+        return gradient.sum(axis=axes).reshape(shape)
+    except (ValueError, IndexError):
+        raise ShapeError(f"{entry.name}: a gradient of shape {gradient.shape} came back for an input of shape {shape}") from None
