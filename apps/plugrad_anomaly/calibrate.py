@@ -6,6 +6,7 @@ import numpy as np
 TAIL_SHARE = 0.05
 LEAST_TAIL_ROWS = 20
 LEAST_ROWS = 25
+LEAST_SCALE = 0.05
 
 
 class Calibration:
@@ -23,8 +24,8 @@ class Calibration:
         tail = min(max(LEAST_TAIL_ROWS, int(TAIL_SHARE * count)), max(1, count - 1))
         self.start = self.held_out[-tail - 1]
         excess = (self.held_out[-tail:] - self.start).mean()
-        # Where all scores are alike there is no excess to fit: a thousandth of the score stands in.
-        self.scale = max(excess, 1e-3 * abs(self.start), 1e-6)
+        # Where all scores are alike there is no excess to fit, and any other score is beyond measure.
+        self.scale = max(excess, 1e-3 * abs(self.start), LEAST_SCALE)
         self.tail_score = -np.log10(tail / count)
 
     def __call__(self, raw):

@@ -1,6 +1,6 @@
 """A matrix of features → a score a row and every column's share of it. Knows nothing of logs or tables.
 
-Columns belong to blocks. The columns of the block "pattern" are rebuilt by autoencoders, and score by the squared error; those of
+Columns belong to blocks. The columns of the block "pattern" are rebuilt by autoencoders, and score by the error of that; those of
 another block score each by its own distance from what is usual. Each block is calibrated on held-out normal rows, a row's
 score is that of its oddest block, calibrated again: so a block of wild columns cannot drown a quiet one.
 """
@@ -55,6 +55,7 @@ class Detector:
         pattern = self.blocks[PATTERN]
         rows = np.ascontiguousarray(scaled[:, pattern])
         odd[:, pattern] = (rows - self.model.predict(rows)).astype(np.float64) ** 2
+        odd[np.isnan(matrix)] = 0.0  # a value that is not there cannot be odd; that it is missing has columns of its own
         for name, columns in self.blocks.items():
             if name != PATTERN:  # these have heavy tails: one large value should not outweigh everything
                 odd[:, columns] = np.log1p(odd[:, columns])
@@ -108,8 +109,7 @@ def standardise(matrix, scaling):
 
 
 def _measure(matrix, floors):
-    known = ~np.isnan(matrix)
-    empty = ~known.any(axis=0)
+    empty = np.isnan(matrix).all(axis=0)
     filled = np.where(empty, 0.0, matrix)
     low, high = np.nanquantile(filled, [0.005, 0.995], axis=0)
     return {

@@ -1,10 +1,14 @@
 """Why a row is odd: its columns in the order of their share of the score, in words and as data."""
 
+import re
+
 import numpy as np
 
-# Reasons given for a row, and the least share of the score that makes one.
+# Reasons given for a row, and the least share of the weightiest one's contribution that makes another.
 MOST_REASONS = 5
-LEAST_SHARE = 0.08
+LEAST_SHARE = 0.1
+# What stands before the first word of most lines: date, time, process number. It is the same for all and only in the way.
+_HEADER = re.compile(r"^(?:[\[(]?<\*>[-/:.,+\])TZ]*\s*)+(?=\S)")
 
 
 def ranked(contributions):
@@ -37,7 +41,7 @@ class LogExplainer:
                 continue
             seen.add(subject)
             reason = getattr(self, f"_{subject[0]}")(row, members, column, self._expected(j))
-            if reason is not None:
+            if reason is not None and not (found and _usual(reason)):
                 found.append({**reason, "contribution": round(contribution, 4)})
         return found[:MOST_REASONS]
 
@@ -52,7 +56,7 @@ class LogExplainer:
         count = int((ids == column.template).sum())
         text = self.texts[column.template]
         line = self._line(members[ids == column.template])
-        return _reason("count", text, count, [low, high], line, f"‹{text}› {_times(count)}, normally {range_text(low, high)}")
+        return _reason("count", text, count, [low, high], line, f"‹{shown(text)}› {_times(count)}, normally {range_text(low, high)}")
 
     def _count_range(self, template):
         """The usual counts: the presence column may be the odd one, but the count's range is what a reader wants."""
@@ -63,7 +67,7 @@ class LogExplainer:
             return None
         template = int(self.rows.lines.template[lines[0]])
         text = self.texts[template] if template < len(self.texts) else "(one of very many)"
-        return _reason("unseen", text, int(lines.size), [0, 0], self._line(lines), f"template never seen: {text}")
+        return _reason("unseen", text, int(lines.size), [0, 0], self._line(lines), f"template never seen: {shown(text)}")
 
     def _value(self, row, members, column, expected):
         lines = self.rows.lines
@@ -76,7 +80,7 @@ class LogExplainer:
         best = int(np.argmax(values))
         low, high = (_unlog(v) for v in expected)
         text = self.texts[column.template]
-        name = f"number {column.place + 1} of ‹{text}›"
+        name = f"number {column.place + 1} of ‹{shown(text)}›"
         said = f"{name} is {number_text(values[best])}, normally {range_text(number_text(low), number_text(high))}"
         return _reason("value", text, float(values[best]), [low, high], self._line(of_template[valid][best:]), said)
 
@@ -95,13 +99,9 @@ class LogExplainer:
         if found is None:
             return None
         before, after, member = found
-        ids = self.rows.lines.template
-        # An unseen template is told by its own text, not by the number that stands for all of them.
-        names = [self.texts[t] if t < self.unseen else "a template never seen" for t in (before, after)]
-        said = f"order: ‹{names[1]}› right after ‹{names[0]}›, never so in training"
-        template = int(ids[member])
-        text = self.texts[template] if template < len(self.texts) else names[1]
-        return _reason("order", text, f"after ‹{names[0]}›", "another order", self._line([member]), said)
+        first, second = self.texts[before], self.texts[after]
+        said = f"order: ‹{shown(second)}› right after ‹{shown(first)}›, never so in training"
+        return _reason("order", second, f"after ‹{first}›", "another order", self._line([member]), said)
 
     def _line(self, lines):
         return int(self.rows.lines.line_number[lines[0]]) if len(lines) else None
@@ -109,6 +109,17 @@ class LogExplainer:
 
 def _reason(kind, template, value, expected, line, text):
     return {"kind": kind, "template": template, "value": value, "expected": expected, "line": line, "text": text}
+
+
+def _usual(reason):
+    """Whether a value is within its usual range: odd beside the others perhaps, but no reason to show after a better one."""
+    value, expected = reason["value"], reason["expected"]
+    return isinstance(value, int | float) and isinstance(expected, list) and expected[0] <= value <= expected[1]
+
+
+def shown(template):
+    """A template as it is shown in a sentence: without the date and time in front."""
+    return _HEADER.sub("", template) or template
 
 
 def _unlog(value):

@@ -113,7 +113,8 @@ class LogFeatures:
         """(template before, template after, member) of the row's first succession that training never saw, or None."""
         members = rows.members[rows.offsets[row] : rows.offsets[row + 1]]
         ids = np.minimum(rows.lines.template[members], self.templates).astype(np.int64)
-        new = np.flatnonzero(~np.isin(_pair(ids[:-1], ids[1:], self.templates), self.pairs))
+        known = (ids[1:] < self.templates) & (ids[:-1] < self.templates)
+        new = np.flatnonzero(known & ~np.isin(_pair(ids[:-1], ids[1:], self.templates), self.pairs))
         return None if not new.size else (int(ids[new[0]]), int(ids[new[0] + 1]), int(members[new[0] + 1]))
 
     def state(self):
@@ -137,5 +138,7 @@ def _successions(rows, templates):
     """(int64 pair numbers, the row of each) for every two lines of a row that follow each other."""
     ids = np.minimum(rows.lines.template[rows.members], templates).astype(np.int64)
     owner = rows.row_of_member()
-    within = np.flatnonzero(owner[1:] == owner[:-1])
+    # A template never seen is a finding of its own; that it follows or precedes anything would only say it again.
+    known = ids < templates
+    within = np.flatnonzero((owner[1:] == owner[:-1]) & known[1:] & known[:-1])
     return _pair(ids[within], ids[within + 1], templates), owner[within]

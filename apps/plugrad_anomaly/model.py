@@ -10,8 +10,8 @@ MEMBERS = 4
 BATCH_SIZE = 64
 LEARNING_RATE = 2e-3
 # A member is trained for about as many steps whatever the number of rows, within these numbers of epochs.
-STEPS = 2500
-LEAST_EPOCHS, MOST_EPOCHS = 3, 60
+STEPS = 10_000
+LEAST_EPOCHS, MOST_EPOCHS = 3, 100
 
 
 def autoencoder(columns, code):

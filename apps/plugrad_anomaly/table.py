@@ -171,13 +171,19 @@ class Schema:
         return list(part.cells[part.names.index(self.id_column)])
 
     def state(self):
-        """JSON-able mapping for a model file."""
-        return {"numeric": self.numeric, "categorical": self.categorical, "id_column": self.id_column, "ignored": self.ignored}
+        """JSON-able mapping for a model file; lists, since the order of columns counts and JSON's mappings have none."""
+        return {
+            "numeric": [[name, *scale] for name, scale in self.numeric.items()],
+            "categorical": [[name, texts] for name, texts in self.categorical.items()],
+            "id_column": self.id_column,
+            "ignored": self.ignored,
+        }
 
     @classmethod
     def from_state(cls, state):
         """The Schema that `state` described."""
-        return cls(state["numeric"], state["categorical"], state["id_column"], state["ignored"])
+        numeric = {name: [center, scale] for name, center, scale in state["numeric"]}
+        return cls(numeric, dict(state["categorical"]), state["id_column"], state["ignored"])
 
 
 def _center_and_scale(values):

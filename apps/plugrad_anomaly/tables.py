@@ -12,6 +12,8 @@ from plugrad.errors import InputError
 
 # The least deviation to divide a column by: a scaled number has a deviation near 1, a flag at most 0.5.
 FLOORS = {"number": 0.05, "category": 0.1, "missing": 0.1, "new category": 0.1}
+# Cells are missing at random as a rule: no autoencoder can foretell which, so they are counted beside it.
+BLOCK_OF = {"number": PATTERN, "category": PATTERN, "missing": "missing", "new category": "new categories"}
 
 
 class TableDetector:
@@ -33,10 +35,9 @@ class TableDetector:
         if len(part.lines) < 2 * LEAST_ROWS:
             raise InputError(f"has {len(part.lines)} rows; at least {2 * LEAST_ROWS} are needed to learn from", part.path)
         kinds = [kind for kind, _, _ in schema.columns]
-        new = np.array([kind == "new category" for kind in kinds])
-        blocks = {PATTERN: np.flatnonzero(~new)}
-        if new.any():
-            blocks["new categories"] = np.flatnonzero(new)
+        blocks = {}
+        for place, kind in enumerate(kinds):
+            blocks.setdefault(BLOCK_OF[kind], []).append(place)
         detector = Detector.fit(schema.matrix(part), blocks, np.array([FLOORS[kind] for kind in kinds]), train)
         return cls(schema, detector)
 
@@ -87,7 +88,7 @@ class TableExplainer:
 
     def _reason(self, kind, name, cell):
         if kind == "missing":
-            text = f"{name} is missing" if not cell else f"{name} is there"
+            text = f"{name} is missing" if not cell else f"{name} is there, beside values that are odd with it"
             return {"kind": "missing", "field": name, "value": cell or None, "expected": "as in training", "text": text}
         if kind == "number":
             j = self.columns.index(("number", name, ""))

@@ -1,3 +1,5 @@
+"""`python -m plugrad …` is `plugrad …`."""
+
 import sys
 
 from plugrad.cli import main

@@ -11,6 +11,8 @@ import types
 import warnings
 from pathlib import Path
 
+import numpy as np
+
 from plugrad import threads
 
 # NaN and infinity keep their meaning, so neither nnan nor ninf.
@@ -35,8 +37,10 @@ class Kernel:
         self.fastmath = fastmath
 
     def __call__(self, *args):
-        if self.shared and max(getattr(a, "size", 0) for a in args) >= PARALLEL_ELEMENTS:
-            return self.parallel(*args)
+        if self.shared:
+            for a in args:
+                if type(a) is np.ndarray and a.size >= PARALLEL_ELEMENTS:
+                    return self.parallel(*args)
         return self.serial(*args)
 
     @functools.cached_property

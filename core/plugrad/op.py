@@ -36,13 +36,17 @@ def op(function=None, *, example=None, examples=(), name=None, smooth=True):
 
     @functools.wraps(function)
     def apply(*inputs, **options):
-        value, gradients = function(*[i.data if isinstance(i, Tensor) else i for i in inputs], **options)
+        arrays, followed = [], False
+        for i in inputs:
+            if isinstance(i, Tensor):
+                arrays.append(i.data)
+                followed = followed or i.tape is not None or i.requires_grad
+            else:
+                arrays.append(i)
+        value, gradients = function(*arrays, **options)
         result = Tensor(value)
-        if mode.recording:
-            for i in inputs:
-                if isinstance(i, Tensor) and (i.tape is not None or i.requires_grad):
-                    _record(title, result, inputs, gradients)
-                    break
+        if followed and mode.recording:
+            _record(title, result, inputs, gradients)
         return result
 
     apply.raw = function
@@ -55,31 +59,40 @@ def op(function=None, *, example=None, examples=(), name=None, smooth=True):
 
 
 def _record(title, result, inputs, gradients):
-    """Append what was computed to the tape of its inputs."""
-    if type(gradients) is tuple:
-        if len(gradients) < len(inputs):
-            gradients += (None,) * (len(inputs) - len(gradients))
-    elif not callable(gradients):
-        raise PlugradError(f"op {title!r}: gradients must be a tuple of functions or one function, got {gradients!r}")
-    found = None
-    for i in inputs:
-        if isinstance(i, Tensor) and i.tape is not None:
-            tape = locate(i)[0]
-            found = tape if found is None or found is tape else merge(found, tape)
-    if found is None:
-        found = Tape()
-    origins, shapes = [], []
+    """Append what was computed to the tape of its inputs, a new one if they are leaves."""
+    separate = type(gradients) is tuple
+    tape, origins, shapes = None, [], []
     for place, i in enumerate(inputs):
-        origin, shape = None, None
-        if isinstance(i, Tensor) and (i.tape is not None or i.requires_grad):
-            if type(gradients) is tuple and gradients[place] is None:
-                raise PlugradError(f"op {title!r} has no gradient for its input number {place + 1}; detach() it, or pass an array")
-            origin, shape = (i if i.tape is None else locate(i)[1]), i.data.shape
+        origin = shape = None
+        if isinstance(i, Tensor):
+            if i.tape is not None:
+                its_tape, origin = locate(i)
+                if tape is None or tape is its_tape:
+                    tape = its_tape
+                else:  # two tapes become one, and entries of the shorter get new numbers
+                    return _record_after_merge(title, result, inputs, gradients, tape, its_tape)
+            elif i.requires_grad:
+                origin = i
+            if origin is not None:
+                shape = i.data.shape
+                if separate and (place >= len(gradients) or gradients[place] is None):
+                    raise PlugradError(
+                        f"op {title!r} has no gradient for its input number {place + 1}; detach() it, or pass an array"
+                    )
         origins.append(origin)
         shapes.append(shape)
-    result.tape = found
-    result.number = len(found.entries)
-    found.entries.append(Entry(title, origins, shapes, gradients))
+    if not separate and not callable(gradients):
+        raise PlugradError(f"op {title!r}: gradients must be a tuple of functions or one function, got {gradients!r}")
+    if tape is None:
+        tape = Tape()
+    result.tape, result.number = tape, len(tape.entries)
+    tape.entries.append(Entry(title, origins, shapes, gradients))
+    return None
+
+
+def _record_after_merge(title, result, inputs, gradients, first, second):
+    merge(first, second)
+    _record(title, result, inputs, gradients)
 
 
 def value_and_grad(function, argument=0):

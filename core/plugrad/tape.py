@@ -36,11 +36,12 @@ class Tape:
 def locate(tensor):
     """The tape that holds a tensor now, and the number of the entry that made it."""
     tape, number = tensor.tape, tensor.number
-    if tape.merged is not None:
-        while tape.merged is not None:
-            tape, shift = tape.merged
-            number += shift
-        tensor.tape, tensor.number = tape, number
+    if tape.merged is None:
+        return tape, number
+    while tape.merged is not None:
+        tape, shift = tape.merged
+        number += shift
+    tensor.tape, tensor.number = tape, number
     return tape, number
 
 
@@ -89,7 +90,7 @@ def backward(tape, last, seed, retain):
 def _write_together(entry, gradient, waiting, owned):
     """Let one function write the gradients of all inputs, leaves' straight into their own memory."""
     outs = []
-    for target, shape in zip(entry.inputs, entry.shapes, strict=True):
+    for target, shape in zip(entry.inputs, entry.shapes):  # noqa: B905 - made together, in a hot path
         if target is None:
             outs.append(None)
         elif type(target) is int or target.grad is not None or target.gradient_memory is None:
@@ -97,7 +98,7 @@ def _write_together(entry, gradient, waiting, owned):
         else:
             outs.append(target.gradient_memory)
     entry.gradients(gradient, *outs)
-    for target, out in zip(entry.inputs, outs, strict=True):
+    for target, out in zip(entry.inputs, outs):  # noqa: B905
         if out is None:
             continue
         if type(target) is int:
@@ -105,7 +106,7 @@ def _write_together(entry, gradient, waiting, owned):
                 waiting[target], owned[target] = out, True
             else:
                 _add(target, out, waiting, owned)
-        elif out is target.gradient_memory and target.grad is None:
+        elif target.grad is None and out is target.gradient_memory:
             target.grad = out
         else:
             _add(target, out, waiting, owned)

@@ -43,7 +43,8 @@ class MAE(pg.Loss):
 class Huber(pg.Loss):
     """d**2 / 2 where |d| <= delta, delta * (|d| - delta / 2) beyond, averaged (Huber 1964).
 
-    d = prediction - target, both (batch, ...), of one shape; ShapeError otherwise. Raises InputError for a delta that is not positive.
+    d = prediction - target, both (batch, ...), of one shape; ShapeError otherwise. Raises InputError for a delta
+    that is not positive.
     """
 
     delta: float = 1.0

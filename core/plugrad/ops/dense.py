@@ -17,6 +17,9 @@ FUSED = {
 }
 """The activations that `dense` applies itself."""
 
+# What stands in a kernel's argument for an array that is not there.
+_NOTHING = {np.dtype(t): (np.empty(0, t), np.empty((0, 0), t)) for t in (np.float32, np.float64)}
+
 # From this many multiply-adds on, a product is worth entering a parallel region (some 2 µs on each side).
 PARALLEL_WORK = 400_000
 
@@ -36,13 +39,13 @@ def dense(x, weight, bias=None, activation=None):
     """
     code = FUSED[activation]
     depth, columns = weight.shape
+    dtype = weight.dtype
     if x.shape[-1:] != (depth,):
         raise ShapeError(f"dense: expected input (..., {depth}) for a weight {weight.shape}, got {x.shape}")
-    dtype = weight.dtype
     if x.dtype != dtype or not x.flags.c_contiguous:
         x = np.ascontiguousarray(x, dtype=dtype)
     if bias is None:
-        bias = np.empty(0, dtype)
+        bias = _NOTHING[dtype][0]
     flat = x if x.ndim == 2 else x.reshape(-1, depth)
     rows = flat.shape[0]
     value = arena.empty((rows, columns), dtype)
@@ -50,16 +53,24 @@ def dense(x, weight, bias=None, activation=None):
     (kernels.dense_forward.parallel if shared else kernels.dense_forward.serial)(flat, weight, bias, value, code)
 
     def backward(g, to_x, to_weight, to_bias=None):
-        g = np.ascontiguousarray(g.reshape(rows, columns), dtype=dtype)
-        nothing = np.empty((0, 0), dtype)
+        no_vector, no_matrix = _NOTHING[dtype]
+        g = np.ascontiguousarray(g, dtype=dtype)
+        if g.ndim != 2:
+            g = g.reshape(rows, columns)
+        if to_x is None:
+            to_x = turned = no_matrix
+        else:
+            turned = arena.empty((columns, depth), dtype)
+            if to_x.ndim != 2:
+                to_x = to_x.reshape(rows, depth)
         run = kernels.dense_backward.parallel if shared else kernels.dense_backward.serial
         run(
             flat, weight, value, g, code,
             g if code == kernels.IDENTITY else arena.empty((rows, columns), dtype),
-            nothing if to_x is None else arena.empty((columns, depth), dtype),
-            nothing if to_x is None else to_x.reshape(rows, depth),
-            nothing if to_weight is None else to_weight,
-            np.empty(0, dtype) if to_bias is None else to_bias,
+            turned,
+            to_x,
+            no_matrix if to_weight is None else to_weight,
+            no_vector if to_bias is None else to_bias,
         )  # fmt: skip
 
     return value if x.ndim == 2 else value.reshape(*x.shape[:-1], columns), backward

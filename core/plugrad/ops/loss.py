@@ -10,7 +10,8 @@ from plugrad.op import op
 
 def _finish(sums, count, gradient, shape, dtype):
     """The mean as a 0-d array, and the gradient function; sums are added in order, in float64."""
-    value = np.asarray(sums.sum() / count if count else np.nan, dtype=dtype)
+    total = sums[0] if sums.size == 1 else sums.sum()
+    value = np.asarray(total / count if count else np.nan, dtype=dtype)
 
     def to_prediction(g):
         return (gradient if g == 1 else gradient * g).reshape(shape)
@@ -23,11 +24,11 @@ def _elementwise(name, kind, prediction, target, delta=1.0):
     target = np.ascontiguousarray(target, dtype=dtype)
     if prediction.shape != target.shape:
         raise ShapeError(f"{name}: prediction {prediction.shape} and target {target.shape} must have the same shape")
-    flat = np.ascontiguousarray(prediction).reshape(-1)
+    flat = np.ascontiguousarray(prediction).ravel()
     gradient = arena.empty(flat.shape, dtype)
     sums = np.empty((flat.size + kernels.PIECE - 1) // kernels.PIECE)
     scale = dtype.type(1 / flat.size if flat.size else 0)
-    kernels.elementwise_loss(kind, flat, target.reshape(-1), dtype.type(delta), scale, gradient, sums)
+    kernels.elementwise_loss(kind, flat, target.ravel(), dtype.type(delta), scale, gradient, sums)
     return _finish(sums, flat.size, gradient, prediction.shape, dtype)
 
 

@@ -1,0 +1,205 @@
+"""The checkers of losses, optimizers, initializers and schedules."""
+
+import copy
+import math
+import os
+
+import numpy as np
+
+from plugrad.mode import recording
+from plugrad.optimizer import OptimizerRun
+from plugrad.parameters import Parameter, ParameterStore
+from plugrad.tensor import Tensor
+from plugrad.testing.gradient import as_float, compare_gradient, require, require_close, require_same_bits
+from plugrad.testing.layer import _threads
+
+LONG = 100_000
+
+
+def check_loss(loss, prediction, target, tolerance=1e-6):
+    """Try a loss: one finite number; its gradient in float64 against differences; float32 beside it; nothing written.
+
+    prediction, target: arrays, those of floats in float64. Raises AssertionError.
+    """
+    where = type(loss).__name__
+    prediction, target = as_float(np.asarray(prediction), np.float64), as_float(np.asarray(target), np.float64)
+    leaf, kept = Tensor(prediction.copy(), requires_grad=True), target.copy()
+    with recording():
+        value = loss(leaf, target)
+    require(isinstance(value, Tensor) and value.size == 1, f"{where}: expected a Tensor of one element, got {value!r}")
+    require(math.isfinite(value.item()), f"{where}: of finite input it is {value.item()}")
+    compare_gradient(lambda: loss(leaf, target), [("the prediction", leaf)], tolerance, where)
+    require_same_bits(leaf.data, prediction, f"{where}: it wrote into the prediction")
+    require_same_bits(target, kept, f"{where}: it wrote into the target")
+    narrow = Tensor(prediction.astype(np.float32), requires_grad=True)
+    wide = Tensor(narrow.data.astype(np.float64), requires_grad=True)
+    with recording():
+        for leaf in (narrow, wide):
+            value = loss(leaf, as_float(as_float(target, np.float32), leaf.dtype))
+            require(value.dtype == leaf.dtype, f"{where}: for a prediction in {leaf.dtype} it is {value.dtype}")
+            value.backward()
+    require_close(narrow.grad, wide.grad, 1e-5, f"{where}, gradient in float32")
+
+
+def check_optimizer(optimizer):
+    """Try an optimizer.
+
+    - It changes the values in place, makes a quadratic smaller, and leaves the gradients alone.
+    - `memory` names what it keeps, all of it: resumed from values, memory and step it goes on with the same bits.
+    - The zeros between parameters stay 0; zero gradients give finite values; a rate of 0 changes nothing.
+    - On one and on two threads the bits are the same; float32 stays near float64.
+
+    optimizer: an instance as configured for use. Raises AssertionError.
+    """
+    where = type(optimizer).__name__
+    names = type(optimizer).memory
+    well_formed = isinstance(names, tuple) and all(isinstance(n, str) for n in names) and len(set(names)) == len(names)
+    require(well_formed, f"{where}: memory must be a tuple of different names, it is {names!r}")
+    for dtype in (np.float32, np.float64):
+        _check_descent(optimizer, dtype, where)
+    _check_resumed(optimizer, where)
+    _check_still(optimizer, where)
+    _check_bits(optimizer, where)
+    _check_float32(optimizer, where)
+
+
+class _Quadratic:
+    """1/2 Σ a (v - t)² over the parameters of a small store."""
+
+    def __init__(self, optimizer, dtype):
+        rng = np.random.default_rng(19)
+        arrays = [rng.normal(size=size).astype(dtype) for size in ((5, 3), (7,))]
+        parameters = [Parameter(arrays[0]), Parameter(arrays[1], decay=False)]
+        self.store = ParameterStore(parameters)
+        self.run = OptimizerRun(copy.deepcopy(optimizer), self.store)
+        self.weights = [rng.uniform(0.5, 2.0, size=p.shape).astype(dtype) for p in parameters]
+        self.targets = [(3 * rng.normal(size=p.shape)).astype(dtype) for p in parameters]
+
+    def value(self):
+        terms = zip(self.store.parameters, self.weights, self.targets, strict=True)
+        return sum(float((a * (p.data - t) ** 2).sum()) / 2 for p, a, t in terms)
+
+    def steps(self, count):
+        for _ in range(count):
+            for p, a, t in zip(self.store.parameters, self.weights, self.targets, strict=True):
+                p.gradient_memory[...] = a * (p.data - t)
+                p.grad = p.gradient_memory
+            self.run.step()
+        return self
+
+    def padding(self):
+        used = np.zeros(self.store.values.size, bool)
+        for p in self.store.parameters:
+            start = (p.data.ctypes.data - self.store.values.ctypes.data) // p.data.itemsize
+            used[start : start + p.size] = True
+        return self.store.values[~used]
+
+
+def _check_descent(optimizer, dtype, where):
+    problem = _Quadratic(optimizer, dtype)
+    store = problem.store
+    first, before = problem.value(), store.values.copy()
+    problem.steps(1)
+    if optimizer.learning_rate:
+        changed = not np.array_equal(store.values, before)
+        require(changed, f"{where}: update did not change the values in place (what it returns is not used)")
+    gradients = store.gradients.copy()
+    problem.run.optimizer.update(store.values, store.gradients, problem.run.memory, optimizer.learning_rate, 2)
+    require_same_bits(store.gradients, gradients, f"{where}: update changed the gradients")
+    problem.steps(200)
+    last = problem.value()
+    require(math.isfinite(last), f"{where}: on a quadratic it diverges, from {first:.6g} to {last:.6g}")
+    require(last < first or not optimizer.learning_rate, f"{where}: a quadratic went from {first:.6g} to {last:.6g}")
+    require(not problem.padding().any(), f"{where}: it changed the zeros between parameters, whose gradient is 0")
+    for name, vector in zip(type(optimizer).memory, problem.run.memory, strict=True):
+        require(vector.any(), f"{where}: its memory {name!r} is never written to")
+
+
+def _check_resumed(optimizer, where):
+    whole = _Quadratic(optimizer, np.float32).steps(10)
+    half = _Quadratic(optimizer, np.float32).steps(5)
+    resumed = _Quadratic(optimizer, np.float32)
+    resumed.store.values[:] = half.store.values
+    for vector, saved in zip(resumed.run.memory, half.run.memory, strict=True):
+        vector[:] = saved
+    resumed.run.steps = half.run.steps
+    resumed.steps(5)
+    what = f"{where}: resumed from values, memory and step (it keeps something that `memory` does not name?)"
+    require_same_bits(resumed.store.values, whole.store.values, what)
+
+
+def _state(optimizer, dtype, size):
+    rng = np.random.default_rng(23)
+    values, gradients = (rng.normal(size=size).astype(dtype) for _ in range(2))
+    return values, gradients, tuple(np.zeros(size, dtype) for _ in type(optimizer).memory)
+
+
+def _check_still(optimizer, where):
+    values, gradients, memory = _state(optimizer, np.float32, 50)
+    before = values.copy()
+    copy.deepcopy(optimizer).update(values, gradients, memory, 0.0, 1)
+    require_same_bits(values, before, f"{where}: a learning rate of 0 changed the values")
+    values, _, memory = _state(optimizer, np.float32, 50)
+    one = copy.deepcopy(optimizer)
+    for step in (1, 2, 3):
+        one.update(values, np.zeros_like(values), memory, optimizer.learning_rate, step)
+    require(np.isfinite(values).all(), f"{where}: gradients of 0 give values that are not finite")
+
+
+def _after_steps(optimizer, dtype, size):
+    values, gradients, memory = _state(optimizer, dtype, size)
+    one = copy.deepcopy(optimizer)
+    for step in (1, 2, 3):
+        one.update(values, gradients, memory, optimizer.learning_rate, step)
+        require(values.dtype == dtype, f"{type(optimizer).__name__}: the type of the values changed")
+    return values
+
+
+def _check_bits(optimizer, where):
+    if (os.cpu_count() or 1) < 2:
+        return
+    found = []
+    for count in (1, 2):
+        with _threads(count):
+            found.append(_after_steps(optimizer, np.float32, LONG))
+    require_same_bits(found[1], found[0], f"{where} on 2 threads")
+
+
+def _check_float32(optimizer, where):
+    narrow, wide = (_after_steps(optimizer, dtype, 50) for dtype in (np.float32, np.float64))
+    require_close(narrow, wide, 1e-5, f"{where} in float32")
+
+
+def check_initializer(initializer):
+    """Try an initializer: finite floats of the shape asked for, the same for one seed, and from nothing but the seed.
+
+    Raises AssertionError.
+    """
+    where = type(initializer).__name__
+    for shape in ((64, 32), (8, 40), (3, 3, 4, 8), (7,)):
+        first, second, other = (initializer(shape, np.random.default_rng(seed)) for seed in (1, 1, 2))
+        floats = isinstance(first, np.ndarray) and first.dtype.kind == "f"
+        require(floats, f"{where}: expected an array of floats, got {type(first).__name__}")
+        require(first.shape == shape, f"{where}: asked for shape {shape}, it made {first.shape}")
+        require(np.isfinite(first).all(), f"{where}: values that are not finite for shape {shape}")
+        require_same_bits(second, first, f"{where}: two draws with one seed, shape {shape}")
+        constant = first.size == 1 or first.min() == first.max()
+        varies = constant or not np.array_equal(first, other)
+        require(varies, f"{where}: it does not draw from the generator it is given")
+
+
+def check_schedule(schedule):
+    """Try a schedule: finite factors from 0 for every step, also beyond the planned ones, whatever was asked before.
+
+    Raises AssertionError.
+    """
+    where = type(schedule).__name__
+    for steps in (1, 2, 10, 1000):
+        asked = range(0, steps + 3, max(1, steps // 50))
+        factors = [schedule(step, steps) for step in asked]
+        for step, factor in zip(asked, factors, strict=True):
+            well = isinstance(factor, int | float | np.floating) and math.isfinite(factor) and factor >= 0
+            require(well, f"{where}: step {step} of {steps} has the factor {factor!r}; expected a finite number >= 0")
+        require(any(factors), f"{where}: of {steps} steps all have the factor 0")
+        backwards = [schedule(step, steps) for step in reversed(asked)][::-1]
+        require(backwards == factors, f"{where}: a step's factor depends on which steps were asked for before")
