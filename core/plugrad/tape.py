@@ -89,31 +89,33 @@ def backward(tape, last, seed, retain):
 
 def _write_together(entry, gradient, waiting, owned):
     """Let one function write the gradients of all inputs, leaves' straight into their own memory."""
-    outs = []
+    outs, direct = [], []
     for target, shape in zip(entry.inputs, entry.shapes):  # noqa: B905 - made together, in a hot path
         if target is None:
             outs.append(None)
         elif type(target) is int or target.grad is not None or target.gradient_memory is None:
             outs.append(arena.empty(shape, gradient.dtype))
         else:
-            outs.append(target.gradient_memory)
+            # Taken at once, so that a leaf which is two inputs of this op gives its memory to the first alone.
+            target.grad = target.gradient_memory
+            outs.append(target.grad)
+            direct.append(len(outs) - 1)
     entry.gradients(gradient, *outs)
-    for target, out in zip(entry.inputs, outs):  # noqa: B905
-        if out is None:
+    for place, target in enumerate(entry.inputs):
+        out = outs[place]
+        if out is None or place in direct:
             continue
-        if type(target) is int:
-            if waiting[target] is None:
-                waiting[target], owned[target] = out, True
-            else:
-                _add(target, out, waiting, owned)
-        elif target.grad is None and out is target.gradient_memory:
-            target.grad = out
+        if type(target) is int and waiting[target] is None:
+            waiting[target], owned[target] = out, True
         else:
             _add(target, out, waiting, owned)
 
 
 def _add(target, gradient, waiting, owned):
-    if type(target) is int:
+    """Add a gradient to what is known of an entry's, or into a leaf's `grad`."""
+    if type(target) is not int:
+        add_to_leaf(target, gradient)
+    else:
         known = waiting[target]
         if known is None:
             waiting[target] = gradient
@@ -122,14 +124,17 @@ def _add(target, gradient, waiting, owned):
         else:
             waiting[target] = np.add(known, gradient, out=arena.empty(known.shape, known.dtype))
             owned[target] = True
-    elif target.grad is None:
-        if target.gradient_memory is None:
-            target.grad = np.array(gradient, dtype=target.data.dtype)
-        else:
-            np.copyto(target.gradient_memory, gradient)
-            target.grad = target.gradient_memory
+
+
+def add_to_leaf(leaf, gradient):
+    """Add a gradient into a leaf's `grad`, which lies in its flat store's memory if it has one."""
+    if leaf.grad is not None:
+        leaf.grad += gradient
+    elif leaf.gradient_memory is None:
+        leaf.grad = np.array(gradient, dtype=leaf.data.dtype)
     else:
-        target.grad += gradient
+        np.copyto(leaf.gradient_memory, gradient)
+        leaf.grad = leaf.gradient_memory
 
 
 def _fitted(gradient, shape, entry):

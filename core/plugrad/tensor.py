@@ -53,7 +53,7 @@ class Tensor:
         if self.tape is not None:
             tapes.backward(*tapes.locate(self), gradient, retain)
         elif self.requires_grad:
-            self.grad = gradient.copy() if self.grad is None else self.grad + gradient
+            tapes.add_to_leaf(self, gradient)
         else:
             raise PlugradError(
                 "backward: nothing was recorded for this result: it depends on no parameter, or was computed under no_grad()"

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+
 import plugrad as pg
 from plugrad.errors import InputError, ShapeError
 from plugrad.ops.dense import FUSED
-
 from plugrad_layers.activations import ACTIVATIONS, check_activation, initializer_for
 
 

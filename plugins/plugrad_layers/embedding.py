@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+
 import plugrad as pg
 from plugrad.errors import InputError
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+
 import plugrad as pg
 from plugrad.errors import InputError
 

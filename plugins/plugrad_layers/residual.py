@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import plugrad as pg
 from plugrad.errors import InputError, ShapeError
-
 from plugrad_layers.activations import Tanh
 from plugrad_layers.dense import Dense
 from plugrad_layers.sequential import Sequential, takes_mask

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import plugrad as pg
 from plugrad.errors import InputError
-
 from plugrad_layers.dense import Dense
 
 

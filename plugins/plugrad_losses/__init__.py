@@ -1,7 +1,6 @@
 """The losses that come with plugrad, registered through the hooks that every plugin uses."""
 
 import plugrad as pg
-
 from plugrad_losses.classification import BinaryCrossEntropy, CrossEntropy
 from plugrad_losses.regression import MAE, MSE, Huber
 

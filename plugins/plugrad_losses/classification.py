@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+
 import plugrad as pg
 
 _LOGITS = np.array([[0.3, -1.2, 0.8], [2.0, 0.1, -0.4], [-0.7, 0.6, 0.2]])

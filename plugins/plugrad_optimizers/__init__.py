@@ -1,7 +1,6 @@
 """The optimizers and schedules that come with plugrad, registered through the hooks that every plugin uses."""
 
 import plugrad as pg
-
 from plugrad_optimizers.adagrad import AdaGrad
 from plugrad_optimizers.adam import Adam, AdamW
 from plugrad_optimizers.rmsprop import RMSProp

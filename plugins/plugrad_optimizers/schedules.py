@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import plugrad as pg
 from plugrad.errors import InputError
-
 from plugrad_optimizers.checks import check_positive
 
 

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import plugrad as pg
 from plugrad.kernels import optimizer as kernels
-
 from plugrad_optimizers.checks import check_share
 
 

@@ -87,8 +87,10 @@ def huber(p, t, delta=1.0):
 
 def binary_cross_entropy(p, t):
     """-t log s - (1 - t) log (1 - s) with s = sigmoid(p), through log1p so that large p stay finite."""
-    return t * math.log1p(math.exp(-p)) + (1 - t) * (p + math.log1p(math.exp(-p))) if p > 0 else (
-        t * (math.log1p(math.exp(p)) - p) + (1 - t) * math.log1p(math.exp(p))
+    return (
+        t * math.log1p(math.exp(-p)) + (1 - t) * (p + math.log1p(math.exp(-p)))
+        if p > 0
+        else (t * (math.log1p(math.exp(p)) - p) + (1 - t) * math.log1p(math.exp(p)))
     )
 
 

@@ -74,7 +74,8 @@ def plugrad(*arguments, path=(), **options):
     """Run `python -m plugrad` in a process of its own: CompletedProcess."""
     paths = [*map(str, path), *sys.path]
     environ = environment(*paths)
-    options = {"capture_output": True, "text": True, "env": environ, "timeout": 60} | options
+    # Away from the checkout: `-m` puts the working directory first, and with it the checkout's own metadata.
+    options = {"capture_output": True, "text": True, "env": environ, "timeout": 60, "cwd": os.path.sep} | options
     return subprocess.run([sys.executable, "-m", "plugrad", *arguments], **options)
 
 

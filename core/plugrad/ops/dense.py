@@ -3,7 +3,7 @@
 import numpy as np
 
 from plugrad import arena
-from plugrad.errors import ShapeError
+from plugrad.errors import PlugradError, ShapeError
 from plugrad.kernels import dense as kernels
 from plugrad.op import op
 
@@ -38,14 +38,21 @@ def dense(x, weight, bias=None, activation=None):
     x (..., k); weight (k, n); bias (n,) or None; activation: a name in FUSED -> (..., n). Float32 or float64 throughout.
     """
     code = FUSED[activation]
-    depth, columns = weight.shape
     dtype = weight.dtype
-    if x.shape[-1:] != (depth,):
-        raise ShapeError(f"dense: expected input (..., {depth}) for a weight {weight.shape}, got {x.shape}")
-    if x.dtype != dtype or not x.flags.c_contiguous:
-        x = np.ascontiguousarray(x, dtype=dtype)
+    if weight.ndim != 2 or x.shape[-1:] != weight.shape[:1]:
+        depth = weight.shape[0] if weight.ndim else "k"
+        raise ShapeError(f"dense: expected input (..., {depth}) and weight ({depth}, n), got {x.shape} and {weight.shape}")
+    if dtype not in _NOTHING:
+        raise PlugradError(f"dense: expected a weight of float32 or float64, got {dtype}")
+    depth, columns = weight.shape
+    # The kernels walk by addresses: what they are given must lie as they expect it.
+    x, weight = np.ascontiguousarray(x, dtype=dtype), np.ascontiguousarray(weight)
     if bias is None:
         bias = _NOTHING[dtype][0]
+    elif bias.shape != (columns,):
+        raise ShapeError(f"dense: expected bias ({columns},) for a weight {weight.shape}, got {bias.shape}")
+    else:
+        bias = np.ascontiguousarray(bias, dtype=dtype)
     flat = x if x.ndim == 2 else x.reshape(-1, depth)
     rows = flat.shape[0]
     value = arena.empty((rows, columns), dtype)
@@ -55,6 +62,8 @@ def dense(x, weight, bias=None, activation=None):
     def backward(g, to_x, to_weight, to_bias=None):
         no_vector, no_matrix = _NOTHING[dtype]
         g = np.ascontiguousarray(g, dtype=dtype)
+        if not g.flags.writeable:  # a broadcast view; as an argument it would be another type to compile for
+            g = g.copy()
         if g.ndim != 2:
             g = g.reshape(rows, columns)
         if to_x is None:

@@ -120,6 +120,7 @@ class _Case:
         seed = self.seed_gradient(self.value)
         # What comes before a transpose gets a gradient in Fortran's order, what comes before a sum one of stride 0.
         self._same(self.run(self.arguments, then=transpose, seed_gradient=seed.T), "a transposed gradient")
+        self._same(self.run(self.arguments, seed_gradient=_read_only(seed)), "a read-only gradient")
         ones = self.run(self.arguments, seed_gradient=np.ones(self.value.shape, self.value.dtype))
         self._same(self.run(self.arguments, then=total, seed_gradient=1.0), "a repeated gradient", ones)
 
