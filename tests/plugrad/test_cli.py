@@ -140,7 +140,8 @@ def test_help_lists_commands_of_plugins_and_names_the_broken_one(installed):
 def test_help_imports_nothing_heavy(installed):
     code = "import sys; from plugrad.cli import main; s = main(['--help']); print('|', *sys.modules); sys.exit(s)"
     environ = environment(str(installed), *sys.path)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ, timeout=60)
+    options = {"capture_output": True, "text": True, "env": environ, "timeout": 60, "cwd": os.path.sep}
+    done = subprocess.run([sys.executable, "-c", code], **options)
     assert done.returncode == 0
     shown, _, modules = done.stdout.partition("|")
     assert "Find what is odd." in shown
