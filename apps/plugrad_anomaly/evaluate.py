@@ -17,11 +17,14 @@ def evaluate(labels, parts, threshold):
         known = {name for part in kept for name in part.ids}
         if not known & labels.kinds.keys():
             raise InputError("no label belongs to a row: the first column of the labels must hold the rows' ids")
-    result = measure(kinds, np.concatenate(scores), threshold) | {"threshold": threshold}
+    scores = np.concatenate(scores)
+    told = np.array([kind is not None for kind in kinds], dtype=bool)
+    result = measure([kind for kind in kinds if kind is not None], scores[told], threshold)
+    result |= {"threshold": threshold, "rows_left_out": int((~told).sum())}
     if labels.ranges:
         result["found_by_kind"] = faults_found(labels, kept, threshold)
     else:
-        result["found_by_kind"] = _by_kind(kinds, np.concatenate(scores) > threshold)
+        result["found_by_kind"] = _by_kind(kinds, scores > threshold)
     return result
 
 
@@ -44,6 +47,8 @@ def report(result):
         f"recall          {result['recall']:.3f}",
         f"F1              {result['f1']:.3f}",
     ]
+    if result["rows_left_out"]:
+        lines.insert(1, f"left out        {result['rows_left_out']:,} rows with lines in a labelled range that names no session")
     if result["roc_auc"] is not None:
         lines.append(f"areas           ROC {result['roc_auc']:.3f}, precision-recall {result['average_precision']:.3f}")
     if len(result["found_by_kind"]) > 1:

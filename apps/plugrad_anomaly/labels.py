@@ -9,7 +9,7 @@ from plugrad_anomaly.table import number, read_parts
 
 
 class Labels(NamedTuple):
-    """What is known to be odd: `kinds` id -> kind, or `ranges` (first line, last line, kind); normal ids have kind ""."""
+    """What is known to be odd: `kinds` id -> kind, or `ranges` (first line, last line, kind, id); normal ids have kind ""."""
 
     kinds: dict
     ranges: list
@@ -20,23 +20,30 @@ def read_labels(path):
 
     - an id, then `label` or `anomaly` (0 or 1): ids that are odd or not;
     - an id, then `kind`: ids that are odd, all others are normal;
-    - `first_line`, `last_line` and maybe `kind`: ranges of lines of one log that are odd.
+    - `first_line`, `last_line` and maybe `kind` and `id`: ranges of lines of one log that are odd, or of which the
+      session of that id is odd.
     """
     kinds, ranges = {}, []
     for part in read_parts(path):
         columns = dict(zip(part.names, part.cells, strict=True))
         if {"first_line", "last_line"} <= set(columns):
-            ends = [[number(cell) for cell in columns[name]] for name in ("first_line", "last_line")]
-            for first, last, kind, line in zip(*ends, columns.get("kind", [""] * len(part.lines)), part.lines, strict=True):
-                if first is None or last is None:
-                    raise InputError("first_line and last_line must be whole numbers", part.path, line)
-                ranges.append((int(first), int(last), kind or "anomaly"))
+            ranges += _ranges(columns, part)
             continue
         flag = next((columns[name] for name in ("label", "anomaly", "kind") if name in columns), None)
         if flag is None or len(part.names) < 2:
             raise InputError(f"has the columns {', '.join(part.names)}; expected an id and label, anomaly or kind; or first_line and last_line", part.path, 1)
         kinds.update(zip(columns[part.names[0]], _kinds(flag, "kind" in columns, part), strict=True))
     return Labels(kinds, ranges)
+
+
+def _ranges(columns, part):
+    rows = len(part.lines)
+    firsts, lasts = ([number(cell) for cell in columns[name]] for name in ("first_line", "last_line"))
+    kinds, ids = (columns.get(name, [""] * rows) for name in ("kind", "id"))
+    for first, last, kind, name, line in zip(firsts, lasts, kinds, ids, part.lines, strict=True):
+        if first is None or last is None:
+            raise InputError("first_line and last_line must be whole numbers", part.path, line)
+        yield int(first), int(last), kind or "anomaly", name.strip()
 
 
 def _kinds(cells, named, part):
@@ -52,31 +59,46 @@ def _kinds(cells, named, part):
 
 
 def row_kinds(labels, scored):
-    """The kind of each row of a ScoredRows, "" for a normal one: list of text."""
+    """The kind of each row of a ScoredRows: list of text, "" for a normal row, None for one of which nothing is known.
+
+    Many sessions have lines within a labelled range of lines. Where the range names its session, that one is odd and the
+    others are normal; where it does not, it cannot be told which of them are.
+    """
     if not labels.ranges:
         return [labels.kinds.get(name, "") for name in scored.ids]
-    starts = np.array([first for first, _, _ in labels.ranges])
-    ends = np.array([last for _, last, _ in labels.ranges])
+    starts = np.array([first for first, _, _, _ in labels.ranges])
+    ends = np.array([last for _, last, _, _ in labels.ranges])
     found = []
-    for first, last in zip(scored.first_lines, scored.last_lines, strict=True):
-        hit = np.flatnonzero((starts <= last) & (ends >= first))
-        found.append(labels.ranges[hit[0]][2] if hit.size else "")
+    for name, first, last in zip(scored.ids, scored.first_lines, scored.last_lines, strict=True):
+        touched = [labels.ranges[hit] for hit in np.flatnonzero((starts <= last) & (ends >= first))]
+        if name:
+            own = [kind for _, _, kind, session in touched if session == name]
+            unknown = any(not session for _, _, _, session in touched)
+            found.append(own[0] if own else None if unknown else "")
+        else:
+            found.append(touched[0][2] if touched else "")
     return found
 
 
 def faults_found(labels, scored_rows, threshold):
-    """kind -> (found, all) for labelled ranges: a range is found if a row that overlaps it scores above the threshold."""
+    """kind -> (found, all) for labelled ranges: one is found if a row of its session, or one that overlaps it where it
+    names none, scores above the threshold.
+    """
     flagged = [
-        (int(first), int(last))
+        (name, int(first), int(last))
         for scored in scored_rows
-        for first, last, score in zip(scored.first_lines, scored.last_lines, scored.scores, strict=True)
+        for name, first, last, score in zip(
+            scored.ids, scored.first_lines, scored.last_lines, scored.scores, strict=True
+        )
         if score > threshold
     ]
-    firsts, lasts = (np.array(side, dtype=np.int64) for side in (zip(*flagged, strict=True) if flagged else ([], [])))
     counts = {}
-    for first, last, kind in labels.ranges:
-        hits, total = counts.get(kind, (0, 0))
-        counts[kind] = (hits + bool(((firsts <= last) & (lasts >= first)).any()), total + 1)
+    for first, last, kind, session in labels.ranges:
+        hit = any(
+            low <= last and high >= first and (not session or not name or name == session) for name, low, high in flagged
+        )
+        found, total = counts.get(kind, (0, 0))
+        counts[kind] = (found + hit, total + 1)
     return counts
 
 
