@@ -42,7 +42,7 @@ def op(function=None, *, example=None, examples=(), name=None, smooth=True):
                 arrays.append(i.data)
                 followed = followed or i.tape is not None or i.requires_grad
             else:
-                arrays.append(i)
+                arrays.append(np.asarray(i) if type(i) is list else i)
         value, gradients = function(*arrays, **options)
         result = Tensor(value)
         if followed and mode.recording:
@@ -113,7 +113,8 @@ def value_and_grad(function, argument=0):
             value = function(*args, **kwargs)
         if not isinstance(value, Tensor):
             raise PlugradError(f"value_and_grad: the function must return a Tensor, it returned {type(value).__name__}")
-        value.backward()
+        if value.tape is not None or value.requires_grad:  # otherwise it does not depend on the arguments at all
+            value.backward()
         found = tuple(np.zeros_like(leaf.data) if leaf.grad is None else leaf.grad for leaf in leaves)
         return value.data, found if isinstance(argument, tuple) else found[0]
 

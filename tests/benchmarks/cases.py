@@ -1,10 +1,11 @@
 """What is measured: models, data and initial weights, as NumPy arrays that depend on the seed alone.
 
-A new case is a line in CASES. A new kind of layer is a dataclass here, with `initial` giving its arrays, and a function
-for it in the table of each framework in peers.py.
+A new case is a line in CASES. A new kind of layer is a dataclass here, with `initial` giving its arrays, and a
+function for it in the table of each framework in peers.py.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class Case:
         return [layer.initial(rng) for layer in self.layers]
 
     def batches(self, seed):
-        """BATCHES pairs (x, y) of float32: rows of a low rank and noise, so that there is something to learn."""
+        """BATCHES pairs (x, y) of float32: a low rank and noise, so that there is something to learn."""
         rng = np.random.default_rng([seed, 1])
         inside, outside = int(np.prod(self.input_shape)), int(np.prod(self.output_shape))
         mixing, answer = rng.normal(size=(8, inside)) / 3, rng.normal(size=(8, outside)) / 3
@@ -57,27 +58,25 @@ class Case:
             hidden = rng.normal(size=(self.batch, 8))
             x = hidden @ mixing + 0.2 * rng.normal(size=(self.batch, inside))
             x = x.astype(np.float32).reshape(self.batch, *self.input_shape)
-            if self.reconstructs:
-                y = x
-            else:
-                y = (hidden @ answer).astype(np.float32).reshape(self.batch, *self.output_shape)
-            pairs.append((x, y))
+            y = (hidden @ answer).astype(np.float32).reshape(self.batch, *self.output_shape)
+            pairs.append((x, x if self.reconstructs else y))
         return pairs
 
 
 def dense_chain(*sizes):
     """Dense layers from each size to the next, relu after all but the last."""
-    last = len(sizes) - 2
-    return tuple(Dense(a, b, None if i == last else "relu") for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False)))
+    *hidden, last = pairwise(sizes)
+    return (*(Dense(a, b, "relu") for a, b in hidden), Dense(*last))
 
 
 def _autoencoder(batch):
-    layers = dense_chain(64, 64, 32, 64, 64)
-    return Case(f"autoencoder-{batch}", f"autoencoder 64-64-32-64-64, batch {batch}", layers, (64,), (64,), batch, True)
+    layers, title = dense_chain(64, 64, 32, 64, 64), f"autoencoder 64-64-32-64-64, batch {batch}"
+    return Case(f"autoencoder-{batch}", title, layers, (64,), (64,), batch, reconstructs=True)
 
 
 def _mlp(batch):
-    return Case(f"mlp-{batch}", f"MLP 336-256-256-96, batch {batch}", dense_chain(336, 256, 256, 96), (336,), (96,), batch)
+    layers, title = dense_chain(336, 256, 256, 96), f"MLP 336-256-256-96, batch {batch}"
+    return Case(f"mlp-{batch}", title, layers, (336,), (96,), batch)
 
 
 CASES = {case.name: case for case in (_autoencoder(32), _autoencoder(256), _mlp(32))}

@@ -1,7 +1,7 @@
 """One framework in a process of its own, which does what the lines on its standard input say.
 
-A request and its answer are one line of JSON each; an answer with "error" is a failure. Between two requests the
-process is blocked on reading. Nothing heavy is imported before the framework, so that its import can be timed.
+A request and its answer are one line of JSON each; an answer with "error" is a failure. Between two requests
+the process is blocked on reading. Nothing heavy is imported before the framework, whose import is timed.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from pathlib import Path
 FRAMEWORKS = {"plugrad": "plugrad", "torch": "torch", "torch.compile": "torch", "jax": "jax"}
 """What can be compared: the name in the tables, and the package it needs."""
 
-# Threads of a pool spin for a while after their work, in the hope of more. They get this long to fall asleep before
-# the next process has its turn; a setting that forbids spinning would slow the framework down inside its own turn.
+# Threads of a pool spin for a while after their work, in the hope of more. They get this long to fall asleep
+# before the next process has its turn; to forbid spinning would slow a framework down inside its own turn.
 REST_SECONDS = 0.02
 # Steps at the start of every block that are not timed: the caches are another process's.
 WARM_STEPS = 3
@@ -87,7 +87,8 @@ class Plugrad(Peer):
 
         pg.set_threads(threads)
         self.pg, self.version = pg, pg.__version__
-        self.sequential, self.optimize = Sequential, lambda rate, store: OptimizerRun(Adam(learning_rate=rate), store)
+        self.sequential = Sequential
+        self.optimize = lambda rate, store: OptimizerRun(Adam(learning_rate=rate), store)
         self.makers = {"Dense": lambda spec: Dense(spec.outputs, activation=spec.activation)}
 
     def load(self, case, initial, batches, learning_rate):
@@ -154,7 +155,7 @@ class Torch(Peer):
         self.reset()
 
     def reset(self):
-        """Back to the initial weights, the optimizer's memory empty; in place, so that compiled code stays valid."""
+        """Back to the initial weights, the optimizer's memory empty; in place: compiled code stays valid."""
         with self.torch.no_grad():
             for tensor, first in self.pairs:
                 tensor.copy_(first)
@@ -220,7 +221,7 @@ class Jax(Peer):
         self.reset()
 
     def reset(self):
-        """Back to the initial weights, the optimizer's memory empty; copies, because donated arrays are used up."""
+        """Back to the initial weights, the optimizer's memory empty; copies: donated arrays are used up."""
         copy, zeros = (lambda a: self.np.array(a, copy=True)), self.np.zeros_like
         self.parameters = self.jax.tree.map(copy, self.initial)
         nothing = [self.jax.tree.map(zeros, self.initial) for _ in range(2)]
@@ -244,7 +245,7 @@ PEERS = {"plugrad": Plugrad, "torch": Torch, "torch.compile": TorchCompile, "jax
 
 
 def measure(peer, task, steps):
-    """Seconds per step over a block of steps from the initial weights, and how many cores were busy meanwhile."""
+    """Seconds per step over a block from the initial weights, and how many cores were busy meanwhile."""
     run = peer.train if task == "training" else peer.infer
     peer.reset()
     gc.collect()
@@ -283,6 +284,11 @@ def answer(peer, request):
     raise ValueError(f"unknown request {request['do']!r}")
 
 
+def first_line(error):
+    """What is said of an exception."""
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
+
+
 def main():
     """Serve requests until standard input ends."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -297,13 +303,13 @@ def main():
         peer = PEERS[arguments.framework](arguments.threads)
         hello = {"version": peer.version, "import_seconds": time.perf_counter() - begin}
     except Exception as error:
-        hello = {"error": f"{type(error).__name__}: {error}"}
+        hello = {"error": first_line(error)}
     print(json.dumps(hello), file=out)
     for line in sys.stdin if peer else ():
         try:
             reply = answer(peer, json.loads(line))
         except Exception as error:  # the parent decides what a failure means
-            reply = {"error": f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"}
+            reply = {"error": first_line(error)}
         print(json.dumps(reply), file=out)
 
 

@@ -118,8 +118,9 @@ def _draw_panel(axis, panel, measured, names):
     chosen = [(case, rows) for (case, its_task, its_threads), rows in measured if (its_task, its_threads) == panel]
     width = 0.8 / len(names)
     for place, name in enumerate(names):
-        at = [i + (place - (len(names) - 1) / 2) * width for i, (_, rows) in enumerate(chosen) if name in rows]
-        bars = axis.bar(at, [rows[name]["median_us"] for _, rows in chosen if name in rows], width, label=name)
+        offset = (place - (len(names) - 1) / 2) * width
+        heights = {i + offset: rows[name]["median_us"] for i, (_, rows) in enumerate(chosen) if name in rows}
+        bars = axis.bar(list(heights), list(heights.values()), width, label=name)
         axis.bar_label(bars, fmt="%.0f", fontsize=7)
     axis.set_xticks(range(len(chosen)), [case for case, _ in chosen])
     axis.set_ylabel("µs per step (log)")

@@ -2,8 +2,9 @@
 
     python tests/benchmarks/training_steps.py --output bench-output
 
-Every framework runs in a process of its own and all do the same arithmetic, which is checked first. They take turns: in each
-round every process times one short block, the others asleep, so that whatever else the machine does meets all alike.
+Every framework runs in a process of its own and all do the same arithmetic, which is checked first. They take
+turns: in each round every process times one short block, the others asleep, so that whatever else the machine does
+meets all alike.
 """
 
 import argparse
@@ -36,8 +37,9 @@ class Worker:
     def __init__(self, framework, threads):
         self.framework, self.threads = framework, threads
         self.begin = time.perf_counter()
+        script = str(Path(__file__).with_name("peers.py"))
         self.process = subprocess.Popen(
-            [sys.executable, "-u", str(Path(__file__).with_name("peers.py")), framework, "--threads", str(threads)],
+            [sys.executable, "-u", script, framework, "--threads", str(threads)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment(threads)},
         )  # fmt: skip
         self.hello = self._answer()
@@ -72,7 +74,9 @@ class Bench:
         self.workers = []
         self.left_out = set()
         self.results = {
-            "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "load_at_start": os.getloadavg()[0]},
+            "machine": {
+                "processor": platform.machine(), "cores": os.cpu_count(), "load_at_start": os.getloadavg()[0],
+            },
             "settings": {"rounds": options.rounds, "block_milliseconds": options.block_ms, "seed": options.seed},
             "versions": {"python": platform.python_version()},
             "agreement": [], "steps": [], "startup": [], "memory": [], "notes": [],
@@ -119,7 +123,7 @@ class Bench:
         return answers
 
     def check(self, case, threads, workers):
-        """Compare the losses of the first steps with plugrad's (the first worker's); a disagreement ends the run."""
+        """Compare the first losses with plugrad's (the first worker's); a disagreement ends the run."""
         answers = self.each(workers, "losses", steps=CHECKED_STEPS)
         ours = answers[0][1]["losses"]
         for worker, reply in answers[1:]:
@@ -149,7 +153,8 @@ class Bench:
 
     def summarise(self, case, task, threads, measured):
         """Put the rows of one case, task and thread count into the results."""
-        times = {f: [reply["seconds"] for reply in replies] for f, replies in measured.items() if f not in self.left_out}
+        measured = {f: replies for f, replies in measured.items() if f not in self.left_out}
+        times = {f: [reply["seconds"] for reply in replies] for f, replies in measured.items()}
         median = {framework: statistics.median(seconds) for framework, seconds in times.items()}
         best = min((m for framework, m in median.items() if framework != "plugrad"), default=None)
         for framework, seconds in times.items():
@@ -182,7 +187,7 @@ class Bench:
                 worker.close()
 
     def measure_startup(self):
-        """From the start of a process to the end of its first training step; what was compiled before is cached."""
+        """From the start of a process to the end of its first training step, what was compiled before cached."""
         case, threads = self.options.cases[0], max(self.options.threads)
         for framework in self.frameworks():
             imports, firsts = [], []

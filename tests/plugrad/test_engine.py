@@ -481,3 +481,9 @@ def test_the_number_of_threads_is_checked():
     for wrong in (0, -1, True, 1.5, 10_000):
         with pytest.raises(InputError, match="number of threads"):
             pg.set_threads(wrong)
+
+
+def test_the_gradient_of_what_does_not_depend_on_the_argument_is_zero():
+    value, gradient = pg.value_and_grad(lambda x: pg.Tensor(np.float32(3)))(np.ones(4, np.float32))
+    assert value == 3
+    assert np.array_equal(gradient, np.zeros(4))

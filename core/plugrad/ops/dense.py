@@ -3,7 +3,7 @@
 import numpy as np
 
 from plugrad import arena
-from plugrad.errors import PlugradError, ShapeError
+from plugrad.errors import InputError, PlugradError, ShapeError
 from plugrad.kernels import dense as kernels
 from plugrad.op import op
 
@@ -37,6 +37,8 @@ def dense(x, weight, bias=None, activation=None):
 
     x (..., k); weight (k, n); bias (n,) or None; activation: a name in FUSED -> (..., n). Float32 or float64 throughout.
     """
+    if activation not in FUSED:
+        raise InputError(f"dense: expected an activation among {', '.join(map(str, FUSED))}, got {activation!r}")
     code = FUSED[activation]
     dtype = weight.dtype
     if weight.ndim != 2 or x.shape[-1:] != weight.shape[:1]:

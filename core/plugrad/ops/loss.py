@@ -19,8 +19,14 @@ def _finish(sums, count, gradient, shape, dtype):
     return value, (to_prediction,)
 
 
+def _float_type(name, prediction):
+    if prediction.dtype.char not in "fd":
+        raise InputError(f"{name}: expected predictions of float32 or float64, got {prediction.dtype}")
+    return prediction.dtype
+
+
 def _elementwise(name, kind, prediction, target, delta=1.0):
-    dtype = prediction.dtype
+    dtype = _float_type(name, prediction)
     target = np.ascontiguousarray(target, dtype=dtype)
     if prediction.shape != target.shape:
         raise ShapeError(f"{name}: prediction {prediction.shape} and target {target.shape} must have the same shape")
@@ -71,7 +77,7 @@ def cross_entropy(logits, target):
     logits (..., classes); target (...) whole numbers from 0, or (..., classes) probabilities.
     """
     classes = logits.shape[-1] if logits.ndim else 0
-    dtype = logits.dtype
+    dtype = _float_type("cross_entropy", logits)
     target = np.asarray(target)
     flat = np.ascontiguousarray(logits).reshape(-1, classes) if logits.size else np.empty((0, classes), dtype)
     gradient = arena.empty(flat.shape, dtype)

@@ -37,7 +37,8 @@ def logsumexp(x, axis=-1, keepdims=False):
     """log(sum(exp(x))) along an axis."""
     top = np.max(x, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
-    value = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
+    with np.errstate(divide="ignore"):  # a row of -inf alone has the logarithm -inf
+        value = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
 
     def to_x(g):
         return (g if keepdims else np.expand_dims(g, axis)) * np.exp(x - value)

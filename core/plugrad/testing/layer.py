@@ -198,7 +198,7 @@ class _Case:
         layer = self.made(np.float32)
         found = []
         for count in (1, 2):
-            with _threads(count):
+            with thread_count(count):
                 found.append(self.results(layer, batch, in_training=True))
         for name, array in found[1].items():
             require_same_bits(array, found[0][name], f"{self.where}, {name} on 2 threads")
@@ -244,7 +244,8 @@ def _kept_states(layer):
 
 
 @contextlib.contextmanager
-def _threads(count):
+def thread_count(count):
+    """A context in which kernels use `count` threads."""
     before = threads.get_threads()
     threads.set_threads(count)
     try:

@@ -127,3 +127,4 @@ CHECKS = {
     "register_initializers": lambda cls, names: check_initializer(_example(cls)),
     "register_schedules": lambda cls, names: check_schedule(_example(cls)),
 }
+"""How each hook's classes are checked: function of the class and of the Registry that knows its plugin."""

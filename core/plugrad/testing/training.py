@@ -11,7 +11,7 @@ from plugrad.optimizer import OptimizerRun
 from plugrad.parameters import Parameter, ParameterStore
 from plugrad.tensor import Tensor
 from plugrad.testing.gradient import as_float, compare_gradient, require, require_close, require_same_bits
-from plugrad.testing.layer import _threads
+from plugrad.testing.layer import thread_count
 
 LONG = 100_000
 
@@ -160,7 +160,7 @@ def _check_bits(optimizer, where):
         return
     found = []
     for count in (1, 2):
-        with _threads(count):
+        with thread_count(count):
             found.append(_after_steps(optimizer, np.float32, LONG))
     require_same_bits(found[1], found[0], f"{where} on 2 threads")
 
