@@ -123,9 +123,7 @@ def silent_stop(shop, fault):
     fault.description = f"nothing from {component} for {minutes} minutes"
 
 
-MAKERS = {
-    make.__name__: make for make in (new_error, missing_step, changed_order, burst, slow_values, silent_stop)
-}
+MAKERS = {make.__name__: make for make in (new_error, missing_step, changed_order, burst, slow_values, silent_stop)}
 OF_ONE_SESSION = ("new_error", "missing_step", "changed_order")
 
 

@@ -165,9 +165,7 @@ def csv_text(columns, rows):
     writer = csv.DictWriter(out, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow(
-            {c: f"{row[c]:.{DECIMALS[c]}f}" if c in DECIMALS and row[c] != "" else row[c] for c in columns}
-        )
+        writer.writerow({c: f"{row[c]:.{DECIMALS[c]}f}" if c in DECIMALS and row[c] != "" else row[c] for c in columns})
     return out.getvalue()
 
 

@@ -152,9 +152,7 @@ class Shop:
         wait = round(self.spread(2500))
         started = self.fill(f"started by worker-{{one}} after {wait} ms")
         steps = [
-            Step(
-                "enqueued", 2, "INFO", "queue", self.fill("enqueued kind={kind} priority={one}", kind=number)
-            ),
+            Step("enqueued", 2, "INFO", "queue", self.fill("enqueued kind={kind} priority={one}", kind=number)),
             Step("started", wait, "INFO", "queue", started),
         ]
         for name in JOBS[kind][1].split():
@@ -208,9 +206,7 @@ def written(day, lines, first_job):
     for line in sorted(lines, key=lambda line: line.time):
         if line.session not in names:
             jobs = sum(name.startswith("job-") for name in names)
-            names[line.session] = (
-                f"job-{first_job + jobs}" if line.session.startswith("job-") else line.session
-            )
+            names[line.session] = f"job-{first_job + jobs}" if line.session.startswith("job-") else line.session
         session = names[line.session]
         time = (day + timedelta(milliseconds=line.time)).isoformat(timespec="milliseconds")
         start = [time.replace("+00:00", "Z"), line.level, line.component, session, line.text]

@@ -13,7 +13,7 @@ from plugrad.layer import Layer
 from plugrad.loss import Loss
 from plugrad.mode import is_training, mode, no_grad, predicting, recording, training
 from plugrad.op import OPS, grad, op, value_and_grad
-from plugrad.ops import *  # noqa: F403
+from plugrad.ops import *  # noqa: F403 - their names are `ops.__all__`
 from plugrad.ops import __all__ as _op_names
 from plugrad.optimizer import Optimizer
 from plugrad.parameters import Parameter, State
@@ -36,7 +36,7 @@ _LATE = {
     "testing": None,
 }
 
-__all__ = [
+__all__ = [  # noqa: F405
     "OPS", "Callback", "History", "Initializer", "Layer", "Loss", "Optimizer", "Parameter", "Registry", "Schedule",
     "State", "Tensor", "Trainer", "command", "fans", "get_threads", "grad", "hookimpl", "is_training", "kernel",
     "load_model", "mode", "no_grad", "op", "prange", "predicting", "recording", "registry", "save_model", "set_threads",

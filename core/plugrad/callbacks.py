@@ -35,8 +35,13 @@ class Progress(Callback):
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[shown]}"),
-                   TimeRemainingColumn()]
+        columns = [
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[shown]}"),
+            TimeRemainingColumn(),
+        ]
         self.bar = Bar(*columns, console=Console(stderr=True), transient=True)
         self.bar.start()
         self.task = self.bar.add_task(self.description, total=trainer.epochs, completed=trainer.epoch, shown="")
@@ -45,7 +50,9 @@ class Progress(Callback):
         if self.bar is not None:
             rate = (row["step"] - trainer.first_step) / max(row["seconds"], 1e-9)
             held = f", validation {row['validation_loss']:.4g}" if "validation_loss" in row else ""
-            self.bar.update(self.task, completed=row["epoch"], shown=f"loss {row['loss']:.4g}{held} · {rate:,.0f} steps/s")
+            self.bar.update(
+                self.task, completed=row["epoch"], shown=f"loss {row['loss']:.4g}{held} · {rate:,.0f} steps/s"
+            )
 
     def on_train_end(self, trainer):
         if self.bar is not None:

@@ -52,9 +52,7 @@ def load_checkpoint(folder, trainer):
     _assign(trainer, header, path)
     best = Path(folder) / BEST
     if progress["best_epoch"] is not None and best.exists():
-        trainer.best_tensors = {
-            n: v for n, v in model_file.read(best).tensors.items() if not n.startswith(_MEMORY)
-        }
+        trainer.best_tensors = {n: v for n, v in model_file.read(best).tensors.items() if not n.startswith(_MEMORY)}
     trainer.epoch, trainer.run.steps = progress["epoch"], progress["steps"]
     trainer.best_loss = math.inf if progress["best_loss"] is None else progress["best_loss"]
     trainer.best_epoch, trainer.waited, trainer.stop = progress["best_epoch"], progress["waited"], progress["stopped"]

@@ -18,7 +18,9 @@ def describe(layer, names=None):
     """
     names = names or registry()
     if not dataclasses.is_dataclass(layer):
-        raise PluginError(f"{type(layer).__name__} is not a dataclass: decorate it with @dataclass, so that its fields can be saved")
+        raise PluginError(
+            f"{type(layer).__name__} is not a dataclass: decorate it with @dataclass, so that its fields can be saved"
+        )
     described = {KEY: names.name_of("layers", type(layer))}
     for field in dataclasses.fields(layer):
         if field.init:
@@ -36,7 +38,7 @@ def _plain(value, where, names):
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {key: _plain(item, where, names) for key, item in value.items()}
     raise PluginError(
-        f"{where} holds a {type(value).__name__}, which cannot be saved; expected numbers, texts, lists, dicts or layers"
+        f"{where} holds a {type(value).__name__}, which cannot be saved; numbers, texts, lists, dicts or layers can"
     )
 
 

@@ -16,7 +16,9 @@ def explain(trainer, x, y, step, value):
     bad = _bad_input(x, y) or _bad_parameter(trainer.model) or _bad_layer(trainer, x, step)
     where = bad or "every layer's output is finite: the loss itself overflows"
     advice = _advice(trainer, bad)
-    return DivergedError(f"training diverged at step {step + 1} (epoch {trainer.epoch + 1}): the loss is {value}; {where}; {advice}")
+    return DivergedError(
+        f"training diverged at step {step + 1} (epoch {trainer.epoch + 1}): the loss is {value}; {where}; {advice}"
+    )
 
 
 def _bad_input(x, y):
@@ -31,7 +33,9 @@ def _bad_parameter(model):
     for name, parameter in model.named_parameters():
         if not np.isfinite(parameter.data).all():
             layer, _, field = name.rpartition(".")
-            return f"the update before left values that are not finite in {field} of layer {layer or type(model).__name__}"
+            return (
+                f"the update before left values that are not finite in {field} of layer {layer or type(model).__name__}"
+            )
     return None
 
 

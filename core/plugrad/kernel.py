@@ -113,7 +113,11 @@ def _compile(kernel, parallel):
     }
     names["prange"] = numba.prange if parallel else range
     copy = types.FunctionType(
-        function.__code__, {**function.__globals__, **names}, function.__name__, function.__defaults__, function.__closure__
+        function.__code__,
+        {**function.__globals__, **names},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
     )
     # The serial and the parallel form share their source, so the file cache tells them apart by this name alone.
     copy.__qualname__ = function.__qualname__ + ("_parallel" if parallel else "")
@@ -153,8 +157,11 @@ def cache_folder():
         probe.touch()
         probe.unlink()
     except OSError as error:
-        warnings.warn(f"{folder} cannot be written ({error.strerror}); kernels are compiled anew in every process",
-                      RuntimeWarning, stacklevel=2)
+        warnings.warn(
+            f"{folder} cannot be written ({error.strerror}); kernels are compiled anew in every process",
+            RuntimeWarning,
+            stacklevel=2,
+        )
         return None
     return folder
 

@@ -13,9 +13,9 @@ from plugrad.tensor import Tensor
 class Layer:
     """Base of all layers. A subclass is a dataclass: its fields are what is saved as its configuration.
 
-    Fields may hold numbers, texts, booleans, None, lists and dicts of these, and layers (or lists of layers). A subclass
-    defines `forward(self, x, ...)` over Tensors and, where it has parameters, `build(self, input_shape, rng)`, which
-    assigns `Parameter`s and `State`s to attributes; input_shape is one sample's shape, without the batch axis.
+    Fields may hold numbers, texts, booleans, None, lists and dicts of these, and layers (or lists of layers). A
+    subclass defines `forward(self, x, ...)` over Tensors and, where it has parameters, `build(self, input_shape, rng)`,
+    which assigns `Parameter`s and `State`s to attributes; input_shape is one sample's shape, without the batch axis.
     """
 
     _name = None
@@ -56,7 +56,7 @@ class Layer:
         """Build this layer and those in it by one dry pass, and put all parameters in one flat store.
 
         input_shape: one sample's shape, without the batch axis. seed: decides the initial values.
-        dtype: float32, or float64 for checking gradients. sample: a batch to pass instead of zeros (tokens, for instance).
+        dtype: float32, or float64 for checking gradients. sample: a batch to pass instead of zeros (tokens).
         rng_limit: the most random numbers that one draw may ask for (when the configuration comes from a stranger).
         Returns the layer itself.
         """
@@ -68,7 +68,9 @@ class Layer:
             self(batch)
         unbuilt = [layer.label for _, layer in self.named_layers() if not layer._built]
         if unbuilt:
-            raise PlugradError(f"the dry pass did not reach {', '.join(unbuilt)}: every layer in a field must be used by forward")
+            raise PlugradError(
+                f"the dry pass did not reach {', '.join(unbuilt)}: every layer in a field must be used by forward"
+            )
         self.gather()
         self.input_shape, self.input_dtype = tuple(input_shape), batch.dtype
         return self

@@ -18,8 +18,8 @@ def op(function=None, *, example=None, examples=(), name=None, smooth=True):
 
     The function takes arrays (Tensors are unwrapped) and returns `(value, gradients)`; gradients is one of
 
-    - a tuple with one function per differentiable input, in the order of the arguments: from the gradient of the loss with
-      respect to the value to that with respect to the input. It may have the value's shape where the input
+    - a tuple with one function per differentiable input, in the order of the arguments: from the gradient of the loss
+      with respect to the value to that with respect to the input. It may have the value's shape where the input
       was broadcast: the engine sums it back. None stands for an input that has no gradient.
     - one function `(gradient, *outs)` that writes the gradients of all inputs together into the arrays `outs`, None for
       those that nobody asks for: for a kernel in which they share their work.

@@ -109,7 +109,11 @@ def _build(model, about, header):
     """Initialise a restored model, refusing to make anything that the file's own tensors could not fill."""
     shape, dtype = about.get("input_shape"), about.get("dtype")
     whole = isinstance(shape, list) and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape)
-    if not whole or dtype not in ("float32", "float64") or about.get("input_dtype") not in ("float32", "float64", "int64", "int32"):
+    if (
+        not whole
+        or dtype not in ("float32", "float64")
+        or about.get("input_dtype") not in ("float32", "float64", "int64", "int32")
+    ):
         raise ModelFileError("its description lacks a usable input shape and type", header.path)
     numbers = sum(math.prod(entry.shape) for entry in header.tensors.values())
     if math.prod(shape) > max(numbers, 1 << 20):

@@ -1,8 +1,8 @@
 """The list of operations to walk backwards.
 
-A tape begins where an op takes parameters (leaves) and grows as ops take its results; when an op takes results of two tapes,
-they become one. Entries stand in the order of execution, so walking backwards is a loop over a list. There is no
-global tape: results that nobody keeps take their tape with them, and threads do not meet.
+A tape begins where an op takes parameters (leaves) and grows as ops take its results; when an op takes results of
+two tapes, they become one. Entries stand in the order of execution, so walking backwards is a loop over a list. There
+is no global tape: results that nobody keeps take their tape with them, and threads do not meet.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from plugrad.errors import PlugradError, ShapeError
 class Entry:
     """One executed op: where its inputs came from, how to go back, and what shape the inputs have.
 
-    inputs: for each input the number of the entry that made it, or the leaf Tensor itself, or None if it has no gradient.
+    inputs: for each input the number of the entry that made it, or the leaf Tensor itself, or None without a gradient.
     """
 
     __slots__ = ("gradients", "inputs", "name", "shapes")
@@ -75,7 +75,9 @@ def backward(tape, last, seed, retain):
             continue
         entry = entries[number]
         if entry is None:
-            raise PlugradError("backward was called a second time on the same result; pass retain=True to the first call")
+            raise PlugradError(
+                "backward was called a second time on the same result; pass retain=True to the first call"
+            )
         waiting[number] = None
         if type(entry.gradients) is tuple:
             for target, shape, function in zip(entry.inputs, entry.shapes, entry.gradients, strict=False):
@@ -142,8 +144,12 @@ def _fitted(gradient, shape, entry):
     if gradient.shape == shape:
         return gradient
     extra = gradient.ndim - len(shape)
-    axes = tuple(range(extra)) + tuple(extra + i for i, size in enumerate(shape) if size == 1 and gradient.shape[extra + i] != 1)
+    axes = tuple(range(extra)) + tuple(
+        extra + i for i, size in enumerate(shape) if size == 1 and gradient.shape[extra + i] != 1
+    )
     try:
         return gradient.sum(axis=axes).reshape(shape)
     except (ValueError, IndexError):
-        raise ShapeError(f"{entry.name}: a gradient of shape {gradient.shape} came back for an input of shape {shape}") from None
+        raise ShapeError(
+            f"{entry.name}: a gradient of shape {gradient.shape} came back for an input of shape {shape}"
+        ) from None

@@ -44,10 +44,14 @@ class Tensor:
         """
         if gradient is None:
             if self.data.size != 1:
-                raise ShapeError(f"backward starts from a single number; of shape {self.shape}, give it a gradient of that shape")
+                raise ShapeError(
+                    f"backward starts from a single number; of shape {self.shape}, give it a gradient of that shape"
+                )
             gradient = np.ones(self.data.shape, self.data.dtype)
         else:
-            gradient = np.ascontiguousarray(as_data(gradient), dtype=self.data.dtype).reshape(np.shape(as_data(gradient)))
+            gradient = np.ascontiguousarray(as_data(gradient), dtype=self.data.dtype).reshape(
+                np.shape(as_data(gradient))
+            )
             if gradient.shape != self.shape:
                 raise ShapeError(f"backward: expected a gradient of shape {self.shape}, got {gradient.shape}")
         if self.tape is not None:
@@ -56,7 +60,7 @@ class Tensor:
             tapes.add_to_leaf(self, gradient)
         else:
             raise PlugradError(
-                "backward: nothing was recorded for this result: it depends on no parameter, or was computed under no_grad()"
+                "backward: nothing was recorded for this result: it depends on no parameter, or ran under no_grad()"
             )
 
     def detach(self):

@@ -32,8 +32,8 @@ class Trainer:
     model: a Layer, initialised or not. loss, optimizer, schedule: objects, registered names, or {"name": ..., fields}.
     epochs: passes over the training rows. batch_size: rows a step; 1 for single samples, None for the full batch.
     validation: the share of rows held out at random (by scikit-learn's train_test_split), or (x, y), or 0 for none.
-    patience: stop after this many epochs without a validation loss better by `min_delta`; None: never. With validation, the
-        model ends with the weights of its best epoch, whatever ended the training.
+    patience: stop after this many epochs without a validation loss better by `min_delta`; None: never. With validation,
+        the model ends with the weights of its best epoch, whatever ended the training.
     clip_norm, clip_value: limits on the norm of all gradients together, and on each gradient.
     l1, l2: penalties l1 * sum|w| + l2/2 * sum(w**2), on the parameters that decay; decoupled decay is the optimizer's.
     metrics: name -> function(prediction, target) -> number, over NumPy arrays.
@@ -72,13 +72,15 @@ class Trainer:
     def fit(self, x, y=None, resume=False):
         """Train on inputs x (rows, ...) and targets y (rows, ...); without y the inputs are the targets.
 
-        resume: go on from the checkpoint `last`, if there is one. Returns the History. Raises DivergedError when the loss is
-        no longer finite, InputError for data that cannot be used.
+        resume: go on from the checkpoint `last`, if there is one. Returns the History. Raises DivergedError when the
+        loss is no longer finite, InputError for data that cannot be used.
         """
         x = np.asarray(x)
         y = x if y is None else np.asarray(y)
         if len(x) != len(y) or not len(x):
-            raise InputError(f"expected as many targets as inputs, at least one; got {len(x)} inputs and {len(y)} targets")
+            raise InputError(
+                f"expected as many targets as inputs, at least one; got {len(x)} inputs and {len(y)} targets"
+            )
         self._start(x, y)
         if resume and self.checkpoint and (Path(self.checkpoint) / checkpoints.LAST).exists():
             checkpoints.load_checkpoint(self.checkpoint, self)
@@ -107,9 +109,11 @@ class Trainer:
 
     def _start(self, x, y):
         """Split the rows, build the model, and set every counter to its beginning."""
-        self.x, self.y, self.held_x, self.held_y = *_split(x, y, self.validation, self.seed),
+        self.x, self.y, self.held_x, self.held_y = (*_split(x, y, self.validation, self.seed),)
         if not self.model._built:
-            self.model.initialize(self.x.shape[1:], seed=self.seed, sample=self.x[:2] if self.x.dtype.kind in "iu" else None)
+            self.model.initialize(
+                self.x.shape[1:], seed=self.seed, sample=self.x[:2] if self.x.dtype.kind in "iu" else None
+            )
         dtype = self.model.store.values.dtype
         if self.x.dtype.kind == "f":
             self.x, self.held_x = (None if a is None else np.ascontiguousarray(a, dtype) for a in (self.x, self.held_x))

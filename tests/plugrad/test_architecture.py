@@ -1,4 +1,4 @@
-"""The parts keep to their rooms, and what is heavy is imported late. Both are read off the source and a fresh process."""
+"""The parts keep to their rooms, and what is heavy is imported late. Read off the source and a fresh process."""
 
 import ast
 import json

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import click
 import numpy as np
 import pytest
+
 from plugrad import cli, errors, model_file
 from plugrad.cli import CommandGroup, main, run
 from plugrad.commands import command

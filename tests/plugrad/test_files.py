@@ -9,6 +9,7 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from plugrad.errors import InputError
 from plugrad.files import atomic_write, is_special, parse_json, refuse_existing, shown
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load_file
+
 from plugrad import files, model_file
 from plugrad.errors import InputError, ModelFileError
-from safetensors.numpy import load_file
 
 DTYPES = ["f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
 METADATA = {"model": {"layers": ["Dense"], "units": 3}, "state": {"mean": 0.1, "text": "é\n"}, "plugins": []}
@@ -41,9 +42,7 @@ def with_entry(data=bytes(24), **changes):
 
 
 def with_tensors(*spans, data):
-    table = {
-        str(i): {"dtype": "U8", "shape": [b - a], "data_offsets": [a, b]} for i, (a, b) in enumerate(spans)
-    }
+    table = {str(i): {"dtype": "U8", "shape": [b - a], "data_offsets": [a, b]} for i, (a, b) in enumerate(spans)}
     return safetensors_bytes({**WELL, **table}, bytes(data))
 
 
@@ -401,8 +400,7 @@ def test_a_matching_model_is_accepted():
         (
             dict.fromkeys("abcde", ((), "f4")),
             dict.fromkeys("abcde", (1,)),
-            "; ".join(f"tensor '{x}' is float32 (1) where float32 () was expected" for x in "abc")
-            + "; 2 more",
+            "; ".join(f"tensor '{x}' is float32 (1) where float32 () was expected" for x in "abc") + "; 2 more",
         ),
     ],
 )

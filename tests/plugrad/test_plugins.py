@@ -3,6 +3,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
+
 from plugrad import hookspecs
 from plugrad.commands import command
 from plugrad.errors import InputError, LookupFailed, PluginError, PlugradError

@@ -82,7 +82,9 @@ def test_a_missing_plugin_is_named_with_its_distribution(saved):
         metadata["plugins"] = [{"name": "plugrad-rmsnorm", "version": "0.1.0", "layers": ["rmsnorm.RMSNorm"]}]
 
     changed(path, change)
-    with pytest.raises(ModelFileError, match=r"needs layer 'rmsnorm.RMSNorm' from plugrad-rmsnorm 0.1.0, which is not installed"):
+    with pytest.raises(
+        ModelFileError, match=r"needs layer 'rmsnorm.RMSNorm' from plugrad-rmsnorm 0.1.0, which is not installed"
+    ):
         pg.load_model(path)
 
 

@@ -82,8 +82,8 @@ def test_a_resumed_run_is_bit_equal_to_an_uninterrupted_one(tmp_path, schedule):
 
     def trainer(folder, epochs):
         return pg.Trainer(
-            network(), optimizer=Adam(0.01, weight_decay=0.01), schedule=schedule, epochs=epochs, validation=0.2, patience=50,
-            clip_norm=1.0, seed=5, checkpoint=folder,
+            network(), optimizer=Adam(0.01, weight_decay=0.01), schedule=schedule, epochs=epochs, validation=0.2,
+            patience=50, clip_norm=1.0, seed=5, checkpoint=folder,
         )  # fmt: skip
 
     whole = trainer(tmp_path / "whole", 8)

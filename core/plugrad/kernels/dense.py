@@ -60,8 +60,19 @@ def dense_forward(x, w, b, y, activation):
         width = min(TASK_COLUMNS, columns - column)
         bias = b.ctypes.data + column * size if b.size else 0
         multiply_block(
-            y, x.ctypes.data + row * depth * size, depth, 1, w.ctypes.data + column * size, columns, bias, 0,
-            y.ctypes.data + (row * columns + column) * size, columns, height, width, depth,
+            y,
+            x.ctypes.data + row * depth * size,
+            depth,
+            1,
+            w.ctypes.data + column * size,
+            columns,
+            bias,
+            0,
+            y.ctypes.data + (row * columns + column) * size,
+            columns,
+            height,
+            width,
+            depth,
             1 if activation == RELU else 0,
         )
         if activation > RELU:
@@ -118,9 +129,20 @@ def multiply_share(share, a, row_step, depth_step, b, c, depth):
         row = task // across * TASK_ROWS
         column = task % across * TASK_COLUMNS
         multiply_block(
-            c, a.ctypes.data + row * row_step * size, row_step, depth_step, b.ctypes.data + column * size, columns,
-            0, 0, c.ctypes.data + (row * columns + column) * size, columns,
-            min(TASK_ROWS, rows - row), min(TASK_COLUMNS, columns - column), depth, 0,
+            c,
+            a.ctypes.data + row * row_step * size,
+            row_step,
+            depth_step,
+            b.ctypes.data + column * size,
+            columns,
+            0,
+            0,
+            c.ctypes.data + (row * columns + column) * size,
+            columns,
+            min(TASK_ROWS, rows - row),
+            min(TASK_COLUMNS, columns - column),
+            depth,
+            0,
         )
 
 

@@ -1,7 +1,7 @@
 """Updates of the flat parameter store: one pass over vectors, each element on its own.
 
-What was computed is kept in a local variable, not read back from the array it was stored to: the compiler must assume that
-arrays overlap, and reading back took two and a half times as long.
+What was computed is kept in a local variable, not read back from the array it was stored to: the compiler must
+assume that arrays overlap, and reading back took two and a half times as long.
 """
 
 import math
@@ -76,7 +76,7 @@ def adam(values, gradients, mean, variance, rate, beta1, beta2, epsilon, correct
 
 @kernel
 def squared_pieces(vector, sums):
-    """sums[p] = the sum of squares of piece p in float64; adding the sums in order gives the same bits on any threads."""
+    """sums[p] = the sum of squares of piece p in float64; added in order, they give the same bits on any threads."""
     for piece in prange(sums.size):
         v = vector[piece * PIECE : (piece + 1) * PIECE]
         total = 0.0

@@ -54,21 +54,105 @@ def multiply_block(kind, a, row_step, depth_step, b, ldb, init, init_step, c, ld
                     at_init, step_init = init + (row * init_step + column) * size, init_step
                 if left >= ROWS:
                     if whole:
-                        tile_whole(kind, at_a, row_step, depth_step, at_b, ldb, at_init, step_init, at_c, ldc, step, width, clamp)
+                        tile_whole(
+                            kind,
+                            at_a,
+                            row_step,
+                            depth_step,
+                            at_b,
+                            ldb,
+                            at_init,
+                            step_init,
+                            at_c,
+                            ldc,
+                            step,
+                            width,
+                            clamp,
+                        )
                     else:
-                        tile_tail(kind, at_a, row_step, depth_step, at_b, ldb, at_init, step_init, at_c, ldc, step, width, clamp)
+                        tile_tail(
+                            kind,
+                            at_a,
+                            row_step,
+                            depth_step,
+                            at_b,
+                            ldb,
+                            at_init,
+                            step_init,
+                            at_c,
+                            ldc,
+                            step,
+                            width,
+                            clamp,
+                        )
                     row += ROWS
                 elif left >= 2:
                     if whole:
-                        tile_whole_2(kind, at_a, row_step, depth_step, at_b, ldb, at_init, step_init, at_c, ldc, step, width, clamp)
+                        tile_whole_2(
+                            kind,
+                            at_a,
+                            row_step,
+                            depth_step,
+                            at_b,
+                            ldb,
+                            at_init,
+                            step_init,
+                            at_c,
+                            ldc,
+                            step,
+                            width,
+                            clamp,
+                        )
                     else:
-                        tile_tail_2(kind, at_a, row_step, depth_step, at_b, ldb, at_init, step_init, at_c, ldc, step, width, clamp)
+                        tile_tail_2(
+                            kind,
+                            at_a,
+                            row_step,
+                            depth_step,
+                            at_b,
+                            ldb,
+                            at_init,
+                            step_init,
+                            at_c,
+                            ldc,
+                            step,
+                            width,
+                            clamp,
+                        )
                     row += 2
                 else:
                     if whole:
-                        tile_whole_1(kind, at_a, row_step, depth_step, at_b, ldb, at_init, step_init, at_c, ldc, step, width, clamp)
+                        tile_whole_1(
+                            kind,
+                            at_a,
+                            row_step,
+                            depth_step,
+                            at_b,
+                            ldb,
+                            at_init,
+                            step_init,
+                            at_c,
+                            ldc,
+                            step,
+                            width,
+                            clamp,
+                        )
                     else:
-                        tile_tail_1(kind, at_a, row_step, depth_step, at_b, ldb, at_init, step_init, at_c, ldc, step, width, clamp)
+                        tile_tail_1(
+                            kind,
+                            at_a,
+                            row_step,
+                            depth_step,
+                            at_b,
+                            ldb,
+                            at_init,
+                            step_init,
+                            at_c,
+                            ldc,
+                            step,
+                            width,
+                            clamp,
+                        )
                     row += 1
             column += width
         done += step
@@ -92,7 +176,18 @@ def multiply(a, row_step, depth_step, b, init, init_step, c, depth, relu):
         column = task % across * TASK_COLUMNS
         at_init = 0 if init == 0 else init + (row * init_step + column) * size
         multiply_block(
-            c, a + row * row_step * size, row_step, depth_step, b.ctypes.data + column * size, b.shape[1],
-            at_init, init_step, c.ctypes.data + (row * columns + column) * size, columns,
-            min(TASK_ROWS, rows - row), min(TASK_COLUMNS, columns - column), depth, relu,
+            c,
+            a + row * row_step * size,
+            row_step,
+            depth_step,
+            b.ctypes.data + column * size,
+            b.shape[1],
+            at_init,
+            init_step,
+            c.ctypes.data + (row * columns + column) * size,
+            columns,
+            min(TASK_ROWS, rows - row),
+            min(TASK_COLUMNS, columns - column),
+            depth,
+            relu,
         )

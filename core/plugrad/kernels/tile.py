@@ -183,7 +183,9 @@ class _Lanes:
         pointer = self.builder.inttoptr(address, self.type.as_pointer())
         if self.mask is None:
             return self.builder.load(pointer, align=self.itemsize)
-        function = self._declare("llvm.masked.load", self.type, [pointer.type, self.ir.IntType(32), self.mask.type, self.type])
+        function = self._declare(
+            "llvm.masked.load", self.type, [pointer.type, self.ir.IntType(32), self.mask.type, self.type]
+        )
         return self.builder.call(function, [pointer, self.ir.IntType(32)(self.itemsize), self.mask, self.zero])
 
     def store(self, value, address):
@@ -198,7 +200,9 @@ class _Lanes:
     def spread(self, address):
         """One element of A in every lane."""
         element = self.builder.load(self.builder.inttoptr(address, self.scalar.as_pointer()), align=self.itemsize)
-        first = self.builder.insert_element(self.ir.Constant(self.type, self.ir.Undefined), element, self.ir.IntType(32)(0))
+        first = self.builder.insert_element(
+            self.ir.Constant(self.type, self.ir.Undefined), element, self.ir.IntType(32)(0)
+        )
         return self._splat(first)
 
     def multiply_add(self, a, b, c):

@@ -35,7 +35,7 @@ def _example(activation):
 def dense(x, weight, bias=None, activation=None):
     """activation(x · weight + bias).
 
-    x (..., k); weight (k, n); bias (n,) or None; activation: a name in FUSED -> (..., n). Float32 or float64 throughout.
+    x (..., k); weight (k, n); bias (n,) or None; activation: a name in FUSED -> (..., n). All float32 or float64.
     """
     if activation not in FUSED:
         raise InputError(f"dense: expected an activation among {', '.join(map(str, FUSED))}, got {activation!r}")
@@ -43,7 +43,9 @@ def dense(x, weight, bias=None, activation=None):
     dtype = weight.dtype
     if weight.ndim != 2 or x.shape[-1:] != weight.shape[:1]:
         depth = weight.shape[0] if weight.ndim else "k"
-        raise ShapeError(f"dense: expected input (..., {depth}) and weight ({depth}, n), got {x.shape} and {weight.shape}")
+        raise ShapeError(
+            f"dense: expected input (..., {depth}) and weight ({depth}, n), got {x.shape} and {weight.shape}"
+        )
     if dtype not in _NOTHING:
         raise PlugradError(f"dense: expected a weight of float32 or float64, got {dtype}")
     depth, columns = weight.shape

@@ -54,14 +54,21 @@ def _power_example(rng):
     return rng.uniform(0.5, 2, size=(3, 4)), rng.normal(size=(4,))
 
 
-@op(example=_power_example, examples=(lambda rng: (rng.normal(size=(3, 4)), 2), lambda rng: (rng.normal(size=(3,)), 3.0)))
+@op(
+    example=_power_example,
+    examples=(lambda rng: (rng.normal(size=(3, 4)), 2), lambda rng: (rng.normal(size=(3,)), 3.0)),
+)
 def power(x, exponent):
     """x ** exponent; the gradient with respect to the exponent is 0 where x is 0."""
     value = np.power(x, exponent)
 
     def to_base(g):
         # exponent * x**(exponent-1), but 0 rather than 0 * inf where the exponent is 0.
-        return g * np.where(np.equal(exponent, 0), 0, exponent * np.power(x, np.where(np.equal(exponent, 0), 1, np.subtract(exponent, 1)))).astype(g.dtype)
+        return g * np.where(
+            np.equal(exponent, 0),
+            0,
+            exponent * np.power(x, np.where(np.equal(exponent, 0), 1, np.subtract(exponent, 1))),
+        ).astype(g.dtype)
 
     def to_exponent(g):
         return g * value * np.log(np.where(np.equal(x, 0), 1, x))

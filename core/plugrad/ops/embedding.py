@@ -20,7 +20,7 @@ def _add_rows(indices, g, table):
 
 @op(example=lambda rng: (rng.normal(size=(6, 3)), rng.integers(0, 6, size=(2, 4))))
 def embedding(table, indices):
-    """The rows of table (count, width) that `indices` (...) name -> (..., width). A row named twice gets both gradients."""
+    """The rows of table (count, width) that `indices` (...) name -> (..., width); one named twice gets both."""
     indices = np.asarray(indices)
     if indices.dtype.kind not in "iu":
         raise InputError(f"embedding: indices must be whole numbers, got {indices.dtype}")

@@ -87,7 +87,9 @@ def cross_entropy(logits, target):
         labels = np.ascontiguousarray(target, dtype=np.int64).reshape(-1)
         if labels.size and (labels.min() < 0 or labels.max() >= classes):
             wrong = labels[(labels < 0) | (labels >= classes)][0]
-            raise InputError(f"cross_entropy: label {wrong} is outside 0..{classes - 1}, the classes of logits {logits.shape}")
+            raise InputError(
+                f"cross_entropy: label {wrong} is outside 0..{classes - 1}, the classes of logits {logits.shape}"
+            )
         kernels.cross_entropy(flat, labels, scale, gradient, sums)
     elif target.dtype.kind == "f" and target.shape == logits.shape:
         kernels.soft_cross_entropy(flat, np.ascontiguousarray(target, dtype).reshape(flat.shape), scale, gradient, sums)

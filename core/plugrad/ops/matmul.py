@@ -55,14 +55,16 @@ def _batched(a, b):
     ),
 )
 def matmul(x, y):
-    """The matrix product with NumPy's meaning: stacks are broadcast, a vector is a row on the left, a column on the right."""
+    """The matrix product as NumPy's: stacks are broadcast, a vector is a row on the left, a column on the right."""
     x, y = np.asarray(x), np.asarray(y)
     if not x.ndim or not y.ndim or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
-        raise ShapeError(f"matmul: {x.shape} and {y.shape} do not fit: the last axis of the first must equal the last but one of the second")
+        raise ShapeError(
+            f"matmul: {x.shape} and {y.shape} do not fit: the first's last axis must equal the second's last but one"
+        )
     left = x[None, :] if x.ndim == 1 else x
     right = y[:, None] if y.ndim == 1 else y
     value = _batched(left, right)
-    shape = value.shape[: -2] + (() if x.ndim == 1 else (value.shape[-2],)) + (() if y.ndim == 1 else (value.shape[-1],))
+    shape = value.shape[:-2] + (() if x.ndim == 1 else (value.shape[-2],)) + (() if y.ndim == 1 else (value.shape[-1],))
 
     def to_x(g):
         full = _batched(g.reshape(value.shape), np.swapaxes(right, -1, -2))
@@ -73,5 +75,3 @@ def matmul(x, y):
         return full.reshape(full.shape[:-1]) if y.ndim == 1 else full
 
     return value.reshape(shape), (to_x, to_y)
-
-

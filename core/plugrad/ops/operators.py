@@ -38,7 +38,9 @@ Tensor.mean = lambda self, axis=None, keepdims=False: reduce.mean(self, axis=axi
 Tensor.max = lambda self, axis=None, keepdims=False: reduce.max(self, axis=axis, keepdims=keepdims)
 Tensor.min = lambda self, axis=None, keepdims=False: reduce.min(self, axis=axis, keepdims=keepdims)
 Tensor.var = lambda self, axis=None, keepdims=False: reduce.var(self, axis=axis, keepdims=keepdims)
-Tensor.reshape = lambda self, *lengths: shape.reshape(self, lengths[0] if len(lengths) == 1 and isinstance(lengths[0], tuple | list) else lengths)
+Tensor.reshape = lambda self, *lengths: shape.reshape(
+    self, lengths[0] if len(lengths) == 1 and isinstance(lengths[0], tuple | list) else lengths
+)
 Tensor.transpose = lambda self, *axes: shape.transpose(self, axes or None)
 Tensor.T = property(lambda self: shape.transpose(self))
 
