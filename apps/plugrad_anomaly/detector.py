@@ -55,7 +55,9 @@ class Detector:
         pattern = self.blocks[PATTERN]
         rows = np.ascontiguousarray(scaled[:, pattern])
         odd[:, pattern] = (rows - self.model.predict(rows)).astype(np.float64) ** 2
-        odd[np.isnan(matrix)] = 0.0  # a value that is not there cannot be odd; that it is missing has columns of its own
+        odd[np.isnan(matrix)] = (
+            0.0  # a value that is not there cannot be odd; that it is missing has columns of its own
+        )
         for name, columns in self.blocks.items():
             if name != PATTERN:  # these have heavy tails: one large value should not outweigh everything
                 odd[:, columns] = np.log1p(odd[:, columns])

@@ -16,8 +16,10 @@ def evaluate(labels, parts, threshold):
     if labels.kinds and not labels.ranges:
         known = {name for part in kept for name in part.ids}
         if not known & labels.kinds.keys():
-            raise InputError("no label belongs to a row: the first column of the labels must hold the rows' ids")
-    scores = np.concatenate(scores)
+            raise InputError("no label belongs to a row; expected rows' ids in its first column", labels.path)
+    if labels.ranges and not faults_found(labels, kept, -np.inf, touched=True):
+        raise InputError("no label belongs to a row; expected numbers of lines of the files scored", labels.path)
+    scores = np.concatenate([*scores, np.empty(0)])
     told = np.array([kind is not None for kind in kinds], dtype=bool)
     result = measure([kind for kind in kinds if kind is not None], scores[told], threshold)
     result |= {"threshold": threshold, "rows_left_out": int((~told).sum())}
@@ -48,10 +50,14 @@ def report(result):
         f"F1              {result['f1']:.3f}",
     ]
     if result["rows_left_out"]:
-        lines.insert(1, f"left out        {result['rows_left_out']:,} rows with lines in a labelled range that names no session")
+        lines.insert(
+            1, f"left out        {result['rows_left_out']:,} rows with lines in a labelled range that names no session"
+        )
     if result["roc_auc"] is not None:
         lines.append(f"areas           ROC {result['roc_auc']:.3f}, precision-recall {result['average_precision']:.3f}")
     if len(result["found_by_kind"]) > 1:
         lines.append("found by kind")
-        lines += [f"  {kind:<15} {found} of {total}" for kind, (found, total) in sorted(result["found_by_kind"].items())]
+        lines += [
+            f"  {kind:<15} {found} of {total}" for kind, (found, total) in sorted(result["found_by_kind"].items())
+        ]
     return "\n".join(lines)

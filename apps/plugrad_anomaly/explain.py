@@ -56,7 +56,14 @@ class LogExplainer:
         count = int((ids == column.template).sum())
         text = self.texts[column.template]
         line = self._line(members[ids == column.template])
-        return _reason("count", text, count, [low, high], line, f"‹{shown(text)}› {_times(count)}, normally {range_text(low, high)}")
+        return _reason(
+            "count",
+            text,
+            count,
+            [low, high],
+            line,
+            f"‹{shown(text)}› {_times(count)}, normally {range_text(low, high)}",
+        )
 
     def _count_range(self, template):
         """The usual counts: the presence column may be the odd one, but the count's range is what a reader wants."""
@@ -67,7 +74,9 @@ class LogExplainer:
             return None
         template = int(self.rows.lines.template[lines[0]])
         text = self.texts[template] if template < len(self.texts) else "(one of very many)"
-        return _reason("unseen", text, int(lines.size), [0, 0], self._line(lines), f"template never seen: {shown(text)}")
+        return _reason(
+            "unseen", text, int(lines.size), [0, 0], self._line(lines), f"template never seen: {shown(text)}"
+        )
 
     def _value(self, row, members, column, expected):
         lines = self.rows.lines

@@ -127,7 +127,9 @@ class LogFeatures:
     @classmethod
     def from_state(cls, state, arrays):
         """The features that `state` described."""
-        return cls(state["templates"], arrays["value_places"], arrays["known_successions"] if state["ordered"] else None)
+        return cls(
+            state["templates"], arrays["value_places"], arrays["known_successions"] if state["ordered"] else None
+        )
 
 
 def _pair(before, after, templates):

@@ -9,10 +9,14 @@ from plugrad_anomaly.table import number, read_parts
 
 
 class Labels(NamedTuple):
-    """What is known to be odd: `kinds` id -> kind, or `ranges` (first line, last line, kind, id); normal ids have kind ""."""
+    """What is known to be odd: `kinds` id -> kind, or `ranges` (first line, last line, kind, id); normal ids have kind "".
+
+    path: the file they come from, for messages.
+    """
 
     kinds: dict
     ranges: list
+    path: str | None = None
 
 
 def read_labels(path):
@@ -31,19 +35,28 @@ def read_labels(path):
             continue
         flag = next((columns[name] for name in ("label", "anomaly", "kind") if name in columns), None)
         if flag is None or len(part.names) < 2:
-            raise InputError(f"has the columns {', '.join(part.names)}; expected an id and label, anomaly or kind; or first_line and last_line", part.path, 1)
+            raise InputError(
+                f"has the columns {', '.join(part.names)}; expected an id and label, anomaly or kind; or first_line and last_line",
+                part.path,
+                1,
+            )
         kinds.update(zip(columns[part.names[0]], _kinds(flag, "kind" in columns, part), strict=True))
-    return Labels(kinds, ranges)
+    return Labels(kinds, ranges, str(path))
 
 
 def _ranges(columns, part):
     rows = len(part.lines)
     firsts, lasts = ([number(cell) for cell in columns[name]] for name in ("first_line", "last_line"))
     kinds, ids = (columns.get(name, [""] * rows) for name in ("kind", "id"))
-    for first, last, kind, name, line in zip(firsts, lasts, kinds, ids, part.lines, strict=True):
-        if first is None or last is None:
-            raise InputError("first_line and last_line must be whole numbers", part.path, line)
+    for place, (first, last, kind, name, line) in enumerate(zip(firsts, lasts, kinds, ids, part.lines, strict=True)):
+        if first is None or last is None or first % 1 or last % 1 or not 1 <= first <= last:
+            wanted = "first_line and last_line must be whole numbers from 1, the first not above the last"
+            raise InputError(f"{wanted}, got {_cell(columns, 'first_line', place)} and {_cell(columns, 'last_line', place)}", part.path, line)
         yield int(first), int(last), kind or "anomaly", name.strip()
+
+
+def _cell(columns, name, place):
+    return repr(columns[name][place].strip()[:40])
 
 
 def _kinds(cells, named, part):
@@ -95,7 +108,8 @@ def faults_found(labels, scored_rows, threshold):
     counts = {}
     for first, last, kind, session in labels.ranges:
         hit = any(
-            low <= last and high >= first and (not session or not name or name == session) for name, low, high in flagged
+            low <= last and high >= first and (not session or not name or name == session)
+            for name, low, high in flagged
         )
         found, total = counts.get(kind, (0, 0))
         counts[kind] = (found + hit, total + 1)

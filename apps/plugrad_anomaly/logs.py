@@ -145,7 +145,13 @@ def join_rows(parts):
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     key = [k for p in parts for k in p.key]
     empty = [np.empty(0, np.int64)]
-    return Rows(offsets, np.concatenate(members or empty), Lines.join([p.lines for p in parts]), key, parts[-1].files if parts else [])
+    return Rows(
+        offsets,
+        np.concatenate(members or empty),
+        Lines.join([p.lines for p in parts]),
+        key,
+        parts[-1].files if parts else [],
+    )
 
 
 def _say_what_was_read(rows, templates, grouper, say):

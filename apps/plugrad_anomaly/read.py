@@ -87,9 +87,7 @@ def _shown(path):
 
 def _cannot_open(error, shown):
     if isinstance(error, FileNotFoundError):
-        return InputError(
-            "no such file; expected a log file, plain or gzip, or - for standard input", path=shown
-        )
+        return InputError("no such file; expected a log file, plain or gzip, or - for standard input", path=shown)
     if isinstance(error, IsADirectoryError):
         return InputError("is a folder; expected a file", path=shown)
     if isinstance(error, PermissionError):
@@ -104,9 +102,7 @@ def _read(file, size, shown):
         try:
             part = file.read(size)
         except OSError as error:
-            raise InputError(
-                f"cannot be read ({error.strerror}); expected a readable file", path=shown
-            ) from None
+            raise InputError(f"cannot be read ({error.strerror}); expected a readable file", path=shown) from None
         if not part:
             break
         parts.append(part)
@@ -162,8 +158,7 @@ class _Gunzip(_Joined):
                 return 0
             if not self.waiting and not self._refill():
                 raise InputError(
-                    f"the gzip stream ends early at byte {self.position} of {self.shown}; "
-                    "the file is truncated",
+                    f"the gzip stream ends early at byte {self.position} of {self.shown}; the file is truncated",
                     path=self.shown,
                 )
             part = self._decompress(len(buffer))
@@ -204,9 +199,7 @@ def _check_text(head, shown):
     if not head:
         raise InputError("is empty; expected lines of text", path=shown)
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError(
-            "looks binary (UTF-16); expected lines of text in an 8-bit code such as UTF-8", path=shown
-        )
+        raise InputError("looks binary (UTF-16); expected lines of text in an 8-bit code such as UTF-8", path=shown)
     data = np.frombuffer(head, dtype=np.uint8)
     zeros = np.count_nonzero(data == 0)
     controls = np.count_nonzero(_CONTROL[data])

@@ -292,9 +292,7 @@ def _compile(pattern):
             "expected one such as blk_-?[0-9]+"
         ) from None
     if compiled.search(b""):
-        raise InputError(
-            f"the session pattern {pattern!r} matches the empty text; expected one that matches a key"
-        )
+        raise InputError(f"the session pattern {pattern!r} matches the empty text; expected one that matches a key")
     return compiled
 
 

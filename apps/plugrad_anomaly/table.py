@@ -61,7 +61,9 @@ def _parts(text, name):
         if not row:
             continue
         if len(row) != len(names):
-            raise InputError(f"has {len(row)} cells; expected {len(names)}, as in the row of names", name, reader.line_num + 1)
+            raise InputError(
+                f"has {len(row)} cells; expected {len(names)}, as in the row of names", name, reader.line_num + 1
+            )
         rows.append(row)
         lines.append(reader.line_num + 1)
         if len(rows) == ROWS_AT_A_TIME:
@@ -134,7 +136,11 @@ class Schema:
         needed = [*self.numeric, *self.categorical, *([self.id_column] if self.id_column else [])]
         absent = [name for name in needed if name not in where]
         if absent:
-            raise InputError(f"lacks the column {absent[0]!r} that the model was trained on; it has {', '.join(part.names)}", part.path, 1)
+            raise InputError(
+                f"lacks the column {absent[0]!r} that the model was trained on; it has {', '.join(part.names)}",
+                part.path,
+                1,
+            )
         values = [self._numbers(part, name, part.cells[where[name]]) for name in self.numeric]
         scales = self.numeric.values()
         # The inverse hyperbolic sine is linear near 0 and a logarithm far off: one wild value does not hide all others.
@@ -155,7 +161,11 @@ class Schema:
         for row, cell in enumerate(cells):
             value = number(cell)
             if value is None and not is_missing(cell):
-                raise InputError(f"column {name!r} holds {cell.strip()[:40]!r}; expected a number, as in training", part.path, part.lines[row])
+                raise InputError(
+                    f"column {name!r} holds {cell.strip()[:40]!r}; expected a number, as in training",
+                    part.path,
+                    part.lines[row],
+                )
             found[row] = np.nan if value is None else value
         return found
 

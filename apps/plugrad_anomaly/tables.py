@@ -33,7 +33,9 @@ class TableDetector:
         for name, why in schema.ignored.items():
             say(f"column {name!r} is left out: {why}")
         if len(part.lines) < 2 * LEAST_ROWS:
-            raise InputError(f"has {len(part.lines)} rows; at least {2 * LEAST_ROWS} are needed to learn from", part.path)
+            raise InputError(
+                f"has {len(part.lines)} rows; at least {2 * LEAST_ROWS} are needed to learn from", part.path
+            )
         kinds = [kind for kind, _, _ in schema.columns]
         blocks = {}
         for place, kind in enumerate(kinds):
@@ -109,6 +111,10 @@ def _joined(parts):
     names = parts[0].names
     for part in parts:
         if part.names != names:
-            raise InputError(f"has the columns {', '.join(part.names)}; expected {', '.join(names)}, as in {parts[0].path}", part.path, 1)
+            raise InputError(
+                f"has the columns {', '.join(part.names)}; expected {', '.join(names)}, as in {parts[0].path}",
+                part.path,
+                1,
+            )
     cells = [[cell for part in parts for cell in part.cells[place]] for place in range(len(names))]
     return TablePart(parts[0].path, names, cells, [line for part in parts for line in part.lines])

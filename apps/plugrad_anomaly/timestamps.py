@@ -15,9 +15,7 @@ _KIND[65:91] = _KIND[97:123] = LETTER
 _KIND[[32, 9]] = SPACE
 
 # Three letters of a month as one number.
-_MONTHS = np.array(
-    [m[0] << 16 | m[1] << 8 | m[2] for m in b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()]
-)
+_MONTHS = np.array([m[0] << 16 | m[1] << 8 | m[2] for m in b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()])
 _MONTH_DAYS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
 PLUS, COMMA, MINUS, DOT, SLASH, COLON, OPEN, QUOTE, LOW_LINE = 43, 44, 45, 46, 47, 58, 91, 34, 95

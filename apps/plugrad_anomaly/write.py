@@ -79,15 +79,14 @@ class Writer:
         if not record["anomaly"]:
             return
         place = f"{record['file']}:{record['line']}" + (f"-{record['last_line']}" if spans else "")
-        title = "  ".join(part for part in (f"{record['score']:7.2f}", place, record["id"], record["timestamp"]) if part)
+        title = "  ".join(
+            part for part in (f"{record['score']:7.2f}", place, record["id"], record["timestamp"]) if part
+        )
         lines = [title]
         for reason in record["reasons"]:
             where = f"  ({record['file']}:{reason['line']})" if reason.get("line") and spans else ""
             lines.append(f"         {reason['text']}{where}")
         self.file.write(("\n".join(printable(line) for line in lines) + "\n").encode("utf-8", "replace"))
-
-
-
 
 
 def printable(text):

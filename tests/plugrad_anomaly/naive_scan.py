@@ -30,9 +30,7 @@ COMPACT = re.compile(
     rb"(?P<y>\d\d)(?P<m>\d\d)(?P<d>\d\d)[ \t](?P<H>\d\d)(?P<M>\d\d)(?P<S>\d\d)(?![0-9A-Za-z])" + FRACTION
 )
 SLASHED = re.compile(rb"(?P<y>\d\d)/(?P<m>\d\d)/(?P<d>\d\d)[ \t]" + CLOCK + rb"(?![0-9A-Za-z])" + FRACTION)
-EPOCH = re.compile(
-    rb"(?:[A-Z_-]+[ \t])?(?:(?P<s>\d{10})(?!\d)(?P<f>[.,]\d+)?+|(?P<ms>\d{13}))(?![0-9A-Za-z.-])"
-)
+EPOCH = re.compile(rb"(?:[A-Z_-]+[ \t])?(?:(?P<s>\d{10})(?!\d)(?P<f>[.,]\d+)?+|(?P<ms>\d{13}))(?![0-9A-Za-z.-])")
 DATED = (
     re.compile(
         rb"(?P<Y>\d{4})(?P<sep>[-/])(?P<m>\d\d)(?P=sep)(?P<d>\d\d)[T \t]"

@@ -28,9 +28,9 @@ def message(path):
     return str(caught.value)
 
 
-text_bytes = st.lists(
-    st.sampled_from([b"a", b"bc d", b"\n", b"\n\n", b"\r\n", b"\xff", b"\xc3\xa9", b"\t"])
-).map(b"".join)
+text_bytes = st.lists(st.sampled_from([b"a", b"bc d", b"\n", b"\n\n", b"\r\n", b"\xff", b"\xc3\xa9", b"\t"])).map(
+    b"".join
+)
 
 
 @given(data=text_bytes.filter(len), chunk_bytes=st.integers(1, 40), zipped=st.booleans())
@@ -168,9 +168,7 @@ def test_few_nul_bytes_and_colours_are_text(folder):
 @pytest.mark.parametrize("missing", [1, 8, 100])
 def test_truncated_gzip(folder, missing):
     path = folder / "cut.log"
-    data = gzip.compress(np.random.default_rng(0).integers(97, 122, 5000, dtype=np.uint8).tobytes())[
-        :-missing
-    ]
+    data = gzip.compress(np.random.default_rng(0).integers(97, 122, 5000, dtype=np.uint8).tobytes())[:-missing]
     path.write_bytes(data)
     assert f"ends early at byte {len(data)} of {path}; the file is truncated" in message(path)
 

@@ -53,9 +53,7 @@ def facts(files):
 
 
 words = st.lists(st.sampled_from(["k1", "k2", "k3", "k44", "7", "12", "word"]), max_size=5).map(" ".join)
-line_lists = st.lists(
-    st.tuples(words, st.sampled_from(["\n", "\r\n"])).map(lambda p: "".join(p).encode()), max_size=12
-)
+line_lists = st.lists(st.tuples(words, st.sampled_from(["\n", "\r\n"])).map(lambda p: "".join(p).encode()), max_size=12)
 file_lists = st.lists(line_lists, max_size=3)
 
 
@@ -182,9 +180,7 @@ def test_dtypes():
 )
 @settings(max_examples=100, deadline=None)
 def test_count_matrix_as_counted_by_hand(members, template, block):
-    lines = Lines(
-        np.array(template, dtype=np.int32), *[np.zeros(5)] * 4, np.zeros(6, dtype=np.int64), np.empty(0)
-    )
+    lines = Lines(np.array(template, dtype=np.int32), *[np.zeros(5)] * 4, np.zeros(6, dtype=np.int64), np.empty(0))
     offsets = np.cumsum([0] + [len(m) for m in members])
     flat = np.array([i for m in members for i in m], dtype=np.int64)
     rows = Rows(offsets, flat, lines, [""] * len(members), [])

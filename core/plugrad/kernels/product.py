@@ -1,17 +1,7 @@
 """Matrix products out of tiles: C = init + A·B with A read by any strides and B by contiguous rows."""
 
 from plugrad.kernel import kernel, prange
-from plugrad.kernels.tile import (
-    ROWS,
-    VECTOR_BYTES,
-    VECTORS,
-    tile_tail,
-    tile_tail_1,
-    tile_tail_2,
-    tile_whole,
-    tile_whole_1,
-    tile_whole_2,
-)
+from plugrad.kernels.tile import ROWS, VECTOR_BYTES, VECTORS, tile
 
 # A strip of B, DEPTH rows of two vectors, stays in the first-level cache while the tiles walk down the rows of A.
 DEPTH = 256
@@ -31,129 +21,27 @@ def multiply_block(kind, a, row_step, depth_step, b, ldb, init, init_step, c, ld
     while True:
         step = min(DEPTH, depth - done)
         last = done + step == depth
-        clamp = relu if last else 0
-        a_now = a + done * depth_step * size
-        b_now = b + done * ldb * size
+        a_now, b_now = a + done * depth_step * size, b + done * ldb * size
+        # The first stretch of the depth starts from init, the others from what is in C; the last one clamps.
+        from_c = done > 0
         column = 0
         while column < columns:
-            width = min(strip, columns - column)
-            whole = width == strip
-            if not whole:
-                width = min(width, lanes)
+            left = columns - column
+            width = strip if left >= strip else min(left, lanes)
             row = 0
             while row < rows:
-                left = rows - row
-                at_a = a_now + row * row_step * size
-                at_b = b_now + column * size
+                height = ROWS if rows - row >= ROWS else (2 if rows - row >= 2 else 1)
                 at_c = c + (row * ldc + column) * size
-                if done > 0:
+                if from_c:
                     at_init, step_init = at_c, ldc
-                elif init == 0:
-                    at_init, step_init = 0, 0
                 else:
-                    at_init, step_init = init + (row * init_step + column) * size, init_step
-                if left >= ROWS:
-                    if whole:
-                        tile_whole(
-                            kind,
-                            at_a,
-                            row_step,
-                            depth_step,
-                            at_b,
-                            ldb,
-                            at_init,
-                            step_init,
-                            at_c,
-                            ldc,
-                            step,
-                            width,
-                            clamp,
-                        )
-                    else:
-                        tile_tail(
-                            kind,
-                            at_a,
-                            row_step,
-                            depth_step,
-                            at_b,
-                            ldb,
-                            at_init,
-                            step_init,
-                            at_c,
-                            ldc,
-                            step,
-                            width,
-                            clamp,
-                        )
-                    row += ROWS
-                elif left >= 2:
-                    if whole:
-                        tile_whole_2(
-                            kind,
-                            at_a,
-                            row_step,
-                            depth_step,
-                            at_b,
-                            ldb,
-                            at_init,
-                            step_init,
-                            at_c,
-                            ldc,
-                            step,
-                            width,
-                            clamp,
-                        )
-                    else:
-                        tile_tail_2(
-                            kind,
-                            at_a,
-                            row_step,
-                            depth_step,
-                            at_b,
-                            ldb,
-                            at_init,
-                            step_init,
-                            at_c,
-                            ldc,
-                            step,
-                            width,
-                            clamp,
-                        )
-                    row += 2
-                else:
-                    if whole:
-                        tile_whole_1(
-                            kind,
-                            at_a,
-                            row_step,
-                            depth_step,
-                            at_b,
-                            ldb,
-                            at_init,
-                            step_init,
-                            at_c,
-                            ldc,
-                            step,
-                            width,
-                            clamp,
-                        )
-                    else:
-                        tile_tail_1(
-                            kind,
-                            at_a,
-                            row_step,
-                            depth_step,
-                            at_b,
-                            ldb,
-                            at_init,
-                            step_init,
-                            at_c,
-                            ldc,
-                            step,
-                            width,
-                            clamp,
-                        )
-                    row += 1
+                    at_init, step_init = 0 if init == 0 else init + (row * init_step + column) * size, init_step
+                at_a, at_b = a_now + row * row_step * size, b_now + column * size
+                tile(
+                    kind, height, width, at_a, row_step, depth_step, at_b, ldb,
+                    at_init, step_init, at_c, ldc, step, relu if last else 0,
+                )  # fmt: skip
+                row += height
             column += width
         done += step
         if last:

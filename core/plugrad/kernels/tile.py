@@ -48,27 +48,37 @@ def _host_features():
     return llvmlite.binding.get_host_cpu_features()
 
 
-def _make_tile(rows, whole):
-    """The intrinsic for a tile of `rows` rows; `whole` uses all vectors and lanes, otherwise `tail` lanes of one.
+def _make_tile():
+    """The intrinsic that all matrix products are made of.
 
-    tile(kind, a, row_step, depth_step, b, ldb, init, init_step, c, ldc, depth, tail, relu): `kind` is any array of the
-    element type; a, b, init and c are addresses; steps count elements; relu is 0 or 1.
+    tile(kind, height, width, a, row_step, depth_step, b, ldb, init, init_step, c, ldc, depth, relu): `kind` is any
+    array of the element type; a, b, init and c are addresses; steps count elements; relu is 0 or 1. The block is
+    `height` (one of ROWS, 2 and 1) by `width` (all vectors' lanes, or at most one vector's).
     """
     import numba
     from llvmlite import ir
     from numba.extending import intrinsic
 
-    vectors = host_shape().vectors if whole else 1
+    shape = host_shape()
 
     @intrinsic
-    def tile(typingctx, kind, a, row_step, depth_step, b, ldb, init, init_step, c, ldc, depth, tail, relu):
+    def tile(typingctx, kind, height, width, a, row_step, depth_step, b, ldb, init, init_step, c, ldc, depth, relu):
         itemsize = kind.dtype.bitwidth // 8
+        whole_width = shape.vectors * shape.vector_bytes // itemsize
 
         def codegen(context, builder, signature, arguments):
-            _emit(ir, builder, arguments[1:], rows, vectors, itemsize, whole)
+            _, height, width, *rest = arguments
+            whole = builder.icmp_signed("==", width, width.type(whole_width))
+            for rows in (shape.rows, 2, 1):
+                fits = builder.icmp_signed("==", height, height.type(rows))
+                with builder.if_then(fits), builder.if_else(whole) as (all_lanes, some_lanes):
+                    with all_lanes:
+                        _emit(ir, builder, rest, rows, shape.vectors, itemsize, tail=None)
+                    with some_lanes:
+                        _emit(ir, builder, rest, rows, 1, itemsize, tail=width)
             return context.get_dummy_value()
 
-        return numba.void(kind, *(numba.intp,) * 12), codegen
+        return numba.void(kind, *(numba.intp,) * 13), codegen
 
     return tile
 
@@ -76,18 +86,13 @@ def _make_tile(rows, whole):
 ROWS = CompileTime(lambda: host_shape().rows)
 VECTORS = CompileTime(lambda: host_shape().vectors)
 VECTOR_BYTES = CompileTime(lambda: host_shape().vector_bytes)
-tile_whole = CompileTime(lambda: _make_tile(host_shape().rows, whole=True))
-tile_tail = CompileTime(lambda: _make_tile(host_shape().rows, whole=False))
-tile_whole_2 = CompileTime(lambda: _make_tile(2, whole=True))
-tile_tail_2 = CompileTime(lambda: _make_tile(2, whole=False))
-tile_whole_1 = CompileTime(lambda: _make_tile(1, whole=True))
-tile_tail_1 = CompileTime(lambda: _make_tile(1, whole=False))
+tile = CompileTime(_make_tile)
 
 
-def _emit(ir, builder, arguments, rows, vectors, itemsize, whole):
+def _emit(ir, builder, arguments, rows, vectors, itemsize, tail):
     """Write the tile at the builder's place: load the block, walk the depth, store the block."""
-    a, row_step, depth_step, b, ldb, init, init_step, c, ldc, depth, tail, relu = arguments
-    lanes = _Lanes(ir, builder, host_shape().vector_bytes // itemsize, itemsize, None if whole else tail)
+    a, row_step, depth_step, b, ldb, init, init_step, c, ldc, depth, relu = arguments
+    lanes = _Lanes(ir, builder, host_shape().vector_bytes // itemsize, itemsize, tail)
     block = [(r, v) for r in range(rows) for v in range(vectors)]
 
     with builder.if_else(builder.icmp_signed("==", init, init.type(0))) as (from_zero, from_memory):
