@@ -1,0 +1,112 @@
+"""Kernels as compiled code: the cache, the threads, child processes, and the plain function underneath."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import plugrad as pg
+from plugrad import prange
+from plugrad.errors import InputError
+from plugrad.threads import set_threads
+
+# Trains far enough that serial and parallel kernels run, and prints a digest of the weights.
+TRAIN = """
+import hashlib, numpy as np, plugrad as pg
+from plugrad_layers import Dense, Sequential
+def train():
+    x = np.random.default_rng(0).normal(size=(512, 128)).astype(np.float32)
+    model = Sequential([Dense(256, "relu"), Dense(128)])
+    pg.Trainer(model, epochs=2, batch_size=256, progress=False).fit(x)
+    return hashlib.sha256(model.store.values.tobytes()).hexdigest()
+"""
+
+
+@pg.kernel
+def row_sums(x, out):
+    for i in prange(x.shape[0]):
+        total = 0.0
+        for j in range(x.shape[1]):
+            total += x[i, j]
+        out[i] = total
+
+
+def python(code, **changes):
+    """Run code in a process of its own; (standard output, standard error)."""
+    environ = {**os.environ, **changes}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip(), done.stderr
+
+
+@pytest.fixture(scope="module")
+def digest():
+    return python(TRAIN + "print(train())")[0]
+
+
+@pytest.mark.parametrize("rows", [3, 3000])
+def test_serial_and_parallel_forms_and_the_plain_function_agree(rows):
+    x = np.random.default_rng(0).normal(size=(rows, 64))
+    found = [np.empty(rows) for _ in range(4)]
+    row_sums(x, found[0])
+    row_sums.serial(x, found[1])
+    row_sums.parallel(x, found[2])
+    row_sums.function(x, found[3])
+    for other in found[1:]:
+        np.testing.assert_allclose(found[0], other, atol=1e-12)
+
+
+def test_any_number_of_threads_gives_the_same_bits(digest):
+    assert python(TRAIN + "print(train())", PLUGRAD_THREADS="1")[0] == digest
+
+
+def test_numbas_workqueue_layer_gives_the_same_bits_and_takes_two_callers(digest):
+    code = TRAIN + (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "with ThreadPoolExecutor(2) as pool: print(*pool.map(lambda _: train(), range(2)))"
+    )
+    assert python(code, NUMBA_THREADING_LAYER="workqueue")[0].split() == [digest] * 2
+
+
+def test_two_threads_of_a_program_train_at_once(digest):
+    code = TRAIN + (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "with ThreadPoolExecutor(2) as pool: print(*pool.map(lambda _: train(), range(4)))"
+    )
+    assert python(code)[0].split() == [digest] * 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork()")
+def test_a_forked_child_can_train(digest):
+    code = TRAIN + (
+        "import os\nprint(train(), flush=True)\npid = os.fork()\n"
+        "if pid == 0:\n    print(train(), flush=True); os._exit(0)\n"
+        "assert os.waitpid(pid, 0)[1] == 0"
+    )
+    parent, child = python(code)[0].split()
+    assert parent == digest
+    assert len(child) == len(digest)
+
+
+def test_a_cache_that_cannot_be_written_is_one_warning(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    code = "import numpy as np, plugrad as pg; x = pg.Tensor(np.ones((4, 4), 'f4')); print((x @ x).data.sum(), pg.mse(x, x))"
+    out, err = python(code, PLUGRAD_CACHE=str(blocked))
+    assert out.startswith("64.0")
+    assert err.count("kernels are compiled anew in every process") == 1
+
+
+@pytest.mark.parametrize("count", [0, -1, 10_000, 1.5, True, "2"])
+def test_a_number_of_threads_that_makes_no_sense_is_refused(count):
+    with pytest.raises(InputError, match="number of threads"):
+        set_threads(count)
+
+
+def test_a_bad_environment_variable_is_named():
+    code = "import plugrad as pg\ntry:\n    pg.get_threads()\nexcept pg.errors.InputError as e:\n    print(e)"
+    assert (
+        "PLUGRAD_THREADS must be a whole number" in python("import plugrad.errors\n" + code, PLUGRAD_THREADS="two")[0]
+    )
