@@ -21,6 +21,8 @@ class Calibration:
         """held_out: float64 (rows,), raw scores of normal rows that the model was not trained on."""
         self.held_out = np.sort(np.asarray(held_out, np.float64))
         count = self.held_out.size
+        if self.held_out.ndim != 1 or count < 2 or not np.isfinite(self.held_out).all():
+            raise ValueError("a calibration needs two finite scores at least, in one dimension")
         tail = min(max(LEAST_TAIL_ROWS, int(TAIL_SHARE * count)), max(1, count - 1))
         self.start = self.held_out[-tail - 1]
         excess = (self.held_out[-tail:] - self.start).mean()

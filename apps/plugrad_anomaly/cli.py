@@ -1,6 +1,7 @@
 """`plugrad anomaly`: train, score, evaluate."""
 
 import json
+import os
 import sys
 import time
 
@@ -38,7 +39,8 @@ def anomaly():
 @click.option("--id-column", metavar="NAME", help="A CSV column that identifies rows: passed through, not learnt from.")
 @click.option("--fpr", type=float, default=0.001, show_default=True, metavar="RATE",
               help="The share of normal rows that may be called anomalous.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same model.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True,
+              help="The same seed, the same model.")  # fmt: skip
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Passes over the rows (default: by their number).")
 @click.option("--curves", metavar="FILE", help="Draw the learning curves of the training (PNG, SVG or PDF).")
 @FORCE
@@ -47,7 +49,6 @@ def train(files, model, kind, window_lines, group_by, id_column, fpr, seed, epoc
 
     The last fifth of the rows is held out: it sets the scale of the scores and the threshold.
     """
-    from plugrad.files import refuse_existing
     from plugrad_anomaly import saved
     from plugrad_anomaly.model import train_autoencoders
 
@@ -55,9 +56,10 @@ def train(files, model, kind, window_lines, group_by, id_column, fpr, seed, epoc
         raise InputError(f"--fpr must be a rate between 0 and 1, got {fpr:g}")
     if window_lines and group_by:
         raise InputError("--window-lines and --group-by exclude each other: rows are windows or sessions")
-    refuse_existing(model, force)
-    if curves:
-        refuse_existing(curves, force)
+    for path in (model, *([curves] if curves else [])):
+        _refuse(path, force)
+    if curves and os.path.realpath(curves) == os.path.realpath(model):
+        raise InputError("is given for --model and for --curves; expected two files", model)
     began = time.perf_counter()
     histories = []
 
@@ -99,11 +101,10 @@ def score(files, model, output, form, force):
 
     The score is -log10 of the share of normal rows that are at least as odd: 3 is one in a thousand.
     """
-    from plugrad.files import refuse_existing
     from plugrad_anomaly import saved, write
 
-    if output:
-        refuse_existing(output, force)
+    if output and output != "-":
+        _refuse(output, force)
     detector, threshold = saved.load(model)
     began = time.perf_counter()
     with write.output(output) as file:
@@ -135,6 +136,16 @@ def evaluate(files, model, labels, as_json):
 def say(text):
     """A message for a person, on standard error."""
     click.echo(text, err=True)
+
+
+def _refuse(path, force):
+    """Raise InputError now, not after the work, if `path` cannot be written or exists without --force."""
+    from plugrad.files import refuse_existing
+
+    refuse_existing(path, force)
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise InputError(f"no such folder: {folder}; expected one that exists", path)
 
 
 def _kind(files, kind):

@@ -7,6 +7,7 @@ score is that of its oddest block, calibrated again: so a block of wild columns 
 
 import numpy as np
 
+from plugrad.errors import InputError
 from plugrad_anomaly.calibrate import LEAST_ROWS, Calibration
 
 PATTERN = "pattern"
@@ -55,9 +56,8 @@ class Detector:
         pattern = self.blocks[PATTERN]
         rows = np.ascontiguousarray(scaled[:, pattern])
         odd[:, pattern] = (rows - self.model.predict(rows)).astype(np.float64) ** 2
-        odd[np.isnan(matrix)] = (
-            0.0  # a value that is not there cannot be odd; that it is missing has columns of its own
-        )
+        # A value that is not there cannot be odd; that it is missing has columns of its own.
+        odd[np.isnan(matrix)] = 0.0
         for name, columns in self.blocks.items():
             if name != PATTERN:  # these have heavy tails: one large value should not outweigh everything
                 odd[:, columns] = np.log1p(odd[:, columns])
@@ -81,7 +81,10 @@ class Detector:
         return self.total(self.total.held_out)
 
     def _block_score(self, odd, name):
-        return odd[:, self.blocks[name]].sum(axis=1)
+        scores = odd[:, self.blocks[name]].sum(axis=1)
+        if not np.isfinite(scores).all():
+            raise InputError("the model's errors are no finite numbers: it is damaged, or its training went wrong")
+        return scores
 
     def _oddest(self, odd):
         calibrated = {name: self.calibrations[name](self._block_score(odd, name)) for name in self.blocks}
@@ -95,13 +98,28 @@ class Detector:
         return {"blocks": list(self.blocks)}, arrays
 
     @classmethod
-    def from_state(cls, state, arrays, model):
-        """The detector that `state` described."""
+    def from_state(cls, state, arrays, model, columns):
+        """The detector that `state` described, for matrices of so many columns. Raises ValueError if it is damaged."""
         scaling = {name: arrays[f"scaling.{name}"] for name in ("mean", "deviation", "low", "high")}
         detector = cls({name: arrays[f"block.{name}"] for name in state["blocks"]}, scaling, model)
+        detector._check(columns)
         detector.calibrations = {name: Calibration(arrays[f"held_out.{name}"]) for name in state["blocks"]}
         detector.total = Calibration(arrays["held_out.total"])
         return detector
+
+    def _check(self, columns):
+        members = np.concatenate([self.blocks[PATTERN], *(c for n, c in self.blocks.items() if n != PATTERN)])
+        if not np.array_equal(np.sort(members), np.arange(columns)):
+            raise ValueError(f"its blocks are not made of {columns} columns")
+        if any(values.shape != (columns,) or values.dtype.kind != "f" for values in self.scaling.values()):
+            raise ValueError(f"its scaling is not that of {columns} columns")
+        mean, deviation = self.scaling["mean"], self.scaling["deviation"]
+        if not (np.isfinite(mean) & np.isfinite(deviation) & (deviation > 0)).all():
+            raise ValueError("its scaling holds deviations that are not above 0, or means that are no numbers")
+        width = len(self.blocks[PATTERN])
+        row = np.zeros((1, width), np.float32)
+        if self.model.input_shape != (width,) or self.model.predict(row).shape != row.shape:
+            raise ValueError(f"its model does not rebuild {width} columns")
 
 
 def standardise(matrix, scaling):

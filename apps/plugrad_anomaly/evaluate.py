@@ -3,7 +3,7 @@
 import numpy as np
 
 from plugrad.errors import InputError
-from plugrad_anomaly.labels import faults_found, measure, row_kinds
+from plugrad_anomaly.labels import faults_found, measure, row_kinds, touches_a_range
 
 
 def evaluate(labels, parts, threshold):
@@ -17,7 +17,7 @@ def evaluate(labels, parts, threshold):
         known = {name for part in kept for name in part.ids}
         if not known & labels.kinds.keys():
             raise InputError("no label belongs to a row; expected rows' ids in its first column", labels.path)
-    if labels.ranges and not faults_found(labels, kept, -np.inf, touched=True):
+    if labels.ranges and not any(touches_a_range(labels, part) for part in kept):
         raise InputError("no label belongs to a row; expected numbers of lines of the files scored", labels.path)
     scores = np.concatenate([*scores, np.empty(0)])
     told = np.array([kind is not None for kind in kinds], dtype=bool)

@@ -22,7 +22,8 @@ class LogExplainer:
     """Reasons for rows of log lines. Called with a row's number, gives a list of reasons, the weightiest first.
 
     A reason is a mapping: kind ("unseen", "count", "value", "gap", "order"), template, value, expected ([low, high] or
-    text), contribution, line (of the raw line that shows it, None for lines that are missing), text (a sentence).
+    text), contribution, file and line (of the raw line that shows it, None for lines that are missing), text (a
+    sentence).
     """
 
     def __init__(self, owner, rows, contributions, texts):
@@ -41,7 +42,7 @@ class LogExplainer:
                 continue
             seen.add(subject)
             reason = getattr(self, f"_{subject[0]}")(row, members, column, self._expected(j))
-            if reason is not None and not (found and _usual(reason)):
+            if reason is not None and not (found and _usual(reason)) and not _said(reason, found):
                 found.append({**reason, "contribution": round(contribution, 4)})
         return found[:MOST_REASONS]
 
@@ -55,15 +56,8 @@ class LogExplainer:
         low, high = self._count_range(column.template)
         count = int((ids == column.template).sum())
         text = self.texts[column.template]
-        line = self._line(members[ids == column.template])
-        return _reason(
-            "count",
-            text,
-            count,
-            [low, high],
-            line,
-            f"‹{shown(text)}› {_times(count)}, normally {range_text(low, high)}",
-        )
+        said = f"‹{shown(text)}› {_times(count)}, normally {range_text(low, high)}"
+        return self._reason("count", text, count, [low, high], members[ids == column.template], said)
 
     def _count_range(self, template):
         """The usual counts: the presence column may be the odd one, but the count's range is what a reader wants."""
@@ -74,9 +68,7 @@ class LogExplainer:
             return None
         template = int(self.rows.lines.template[lines[0]])
         text = self.texts[template] if template < len(self.texts) else "(one of very many)"
-        return _reason(
-            "unseen", text, int(lines.size), [0, 0], self._line(lines), f"template never seen: {shown(text)}"
-        )
+        return self._reason("unseen", text, int(lines.size), [0, 0], lines, f"template never seen: {shown(text)}")
 
     def _value(self, row, members, column, expected):
         lines = self.rows.lines
@@ -87,11 +79,14 @@ class LogExplainer:
             return None
         values = lines.values[places[valid]]
         best = int(np.argmax(values))
-        low, high = (_unlog(v) for v in expected)
         text = self.texts[column.template]
-        name = f"number {column.place + 1} of ‹{shown(text)}›"
-        said = f"{name} is {number_text(values[best])}, normally {range_text(number_text(low), number_text(high))}"
-        return _reason("value", text, float(values[best]), [low, high], self._line(of_template[valid][best:]), said)
+        said = f"number {column.place + 1} of ‹{shown(text)}› is {number_text(values[best])}, normally "
+        if np.isnan(expected[0]):  # no row of the training proper had one
+            usual, words = "none", "none"
+        else:
+            usual = [_unlog(v) for v in expected]
+            words = range_text(*map(number_text, usual))
+        return self._reason("value", text, float(values[best]), usual, of_template[valid][best:], said + words)
 
     def _gap(self, row, members, column, expected):
         times = self.rows.lines.timestamp[members]
@@ -101,7 +96,7 @@ class LogExplainer:
         at = int(np.nanargmax(gaps))
         low, high = (_unlog(v) for v in expected)
         said = f"{number_text(gaps[at])} s of silence, normally {range_text(number_text(low), number_text(high))}"
-        return _reason("gap", "", float(gaps[at]), [low, high], self._line(members[at + 1 :]), said)
+        return self._reason("gap", "", float(gaps[at]), [low, high], members[at + 1 :], said)
 
     def _order(self, row, members, column, expected):
         found = self.features.first_new_succession(self.rows, row)
@@ -109,15 +104,30 @@ class LogExplainer:
             return None
         before, after, member = found
         first, second = self.texts[before], self.texts[after]
+        skipped = self.features.skipped(before, after, self.rows.lines.template[members])
+        if skipped.size:  # what is not there says more than that its neighbours met
+            presence = self.scaling["mean"][self.features.templates + 1 :]
+            text = self.texts[skipped[np.argmax(presence[skipped])]]
+            said = f"‹{shown(text)}› is missing between ‹{shown(first)}› and ‹{shown(second)}›"
+            return self._reason("count", text, 0, f"between ‹{first}› and ‹{second}›", [], said)
         said = f"order: ‹{shown(second)}› right after ‹{shown(first)}›, never so in training"
-        return _reason("order", second, f"after ‹{first}›", "another order", self._line([member]), said)
+        return self._reason("order", second, f"after ‹{first}›", "another order", [member], said)
 
-    def _line(self, lines):
-        return int(self.rows.lines.line_number[lines[0]]) if len(lines) else None
+    def _reason(self, kind, template, value, expected, lines, text):
+        """A reason that the first of `lines` shows; contribution is added later."""
+        all_lines, shows = self.rows.lines, lines[0] if len(lines) else None
+        place = {
+            "file": None if shows is None else self.rows.files[all_lines.file[shows]],
+            "line": None if shows is None else int(all_lines.line_number[shows]),
+        }
+        return {"kind": kind, "template": template, "value": value, "expected": expected, **place, "text": text}
 
 
-def _reason(kind, template, value, expected, line, text):
-    return {"kind": kind, "template": template, "value": value, "expected": expected, "line": line, "text": text}
+def _said(reason, found):
+    """Whether a reason was found already: that a line is missing can show in its count and in the order of the others."""
+    return reason["kind"] == "count" and any(
+        r["kind"] == "count" and r["template"] == reason["template"] for r in found
+    )
 
 
 def _usual(reason):

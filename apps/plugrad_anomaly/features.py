@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plugrad.kernel import kernel
+from plugrad_anomaly.scan import MAX_VALUES
 
 # A numeric place is a column once it was filled this often in training: fewer tell nothing of what is normal.
 LEAST_VALUES = 20
@@ -117,6 +118,14 @@ class LogFeatures:
         new = np.flatnonzero(known & ~np.isin(_pair(ids[:-1], ids[1:], self.templates), self.pairs))
         return None if not new.size else (int(ids[new[0]]), int(ids[new[0] + 1]), int(members[new[0] + 1]))
 
+    def skipped(self, before, after, present):
+        """Templates that training saw between these two, and that are not in `present`: int64 ids."""
+        first = _pair(before, 0, self.templates)
+        low, high = np.searchsorted(self.pairs, [first, first + self.templates])
+        between = self.pairs[low:high] - first
+        between = between[np.isin(_pair(between, after, self.templates), self.pairs)]
+        return between[~np.isin(between, present)]
+
     def state(self):
         """(JSON-able mapping, arrays) from which `from_state` makes the same features."""
         arrays = {"value_places": self.places}
@@ -127,9 +136,14 @@ class LogFeatures:
     @classmethod
     def from_state(cls, state, arrays):
         """The features that `state` described."""
-        return cls(
-            state["templates"], arrays["value_places"], arrays["known_successions"] if state["ordered"] else None
-        )
+        templates, places = state["templates"], arrays["value_places"]
+        pairs = arrays["known_successions"] if state["ordered"] else None
+        limits = (templates, MAX_VALUES)  # beyond them a table of places could take any amount of memory
+        if places.ndim != 2 or places.shape[1] != 2 or not ((places >= 0) & (places < limits)).all():
+            raise ValueError("its value places are not pairs of a template and a place")
+        if pairs is not None and (pairs.ndim != 1 or pairs.dtype != np.int64):
+            raise ValueError("its known successions are not int64 (pairs,)")
+        return cls(templates, places, pairs)
 
 
 def _pair(before, after, templates):

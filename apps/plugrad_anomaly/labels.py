@@ -5,13 +5,13 @@ from typing import NamedTuple
 import numpy as np
 
 from plugrad.errors import InputError
-from plugrad_anomaly.table import number, read_parts
+from plugrad_anomaly.table import listed, number, read_parts
 
 
 class Labels(NamedTuple):
-    """What is known to be odd: `kinds` id -> kind, or `ranges` (first line, last line, kind, id); normal ids have kind "".
+    """What is known to be odd.
 
-    path: the file they come from, for messages.
+    kinds: id -> kind, "" for a normal one. ranges: (first line, last line, kind, id). path: where they come from.
     """
 
     kinds: dict
@@ -35,11 +35,8 @@ def read_labels(path):
             continue
         flag = next((columns[name] for name in ("label", "anomaly", "kind") if name in columns), None)
         if flag is None or len(part.names) < 2:
-            raise InputError(
-                f"has the columns {', '.join(part.names)}; expected an id and label, anomaly or kind; or first_line and last_line",
-                part.path,
-                1,
-            )
+            expected = "an id and label, anomaly or kind; or first_line and last_line"
+            raise InputError(f"has the columns {listed(part.names)}; expected {expected}", part.path, 1)
         kinds.update(zip(columns[part.names[0]], _kinds(flag, "kind" in columns, part), strict=True))
     return Labels(kinds, ranges, str(path))
 
@@ -51,12 +48,9 @@ def _ranges(columns, part):
     for place, (first, last, kind, name, line) in enumerate(zip(firsts, lasts, kinds, ids, part.lines, strict=True)):
         if first is None or last is None or first % 1 or last % 1 or not 1 <= first <= last:
             wanted = "first_line and last_line must be whole numbers from 1, the first not above the last"
-            raise InputError(f"{wanted}, got {_cell(columns, 'first_line', place)} and {_cell(columns, 'last_line', place)}", part.path, line)
+            got = " and ".join(repr(columns[name][place].strip()[:40]) for name in ("first_line", "last_line"))
+            raise InputError(f"{wanted}, got {got}", part.path, line)
         yield int(first), int(last), kind or "anomaly", name.strip()
-
-
-def _cell(columns, name, place):
-    return repr(columns[name][place].strip()[:40])
 
 
 def _kinds(cells, named, part):
@@ -91,6 +85,13 @@ def row_kinds(labels, scored):
         else:
             found.append(touched[0][2] if touched else "")
     return found
+
+
+def touches_a_range(labels, scored):
+    """Whether any row of a ScoredRows has lines from a labelled range."""
+    starts, ends = (np.array([labelled[side] for labelled in labels.ranges]) for side in (0, 1))
+    low, high = scored.first_lines[:, None], scored.last_lines[:, None]
+    return bool(((starts <= high) & (ends >= low)).any())
 
 
 def faults_found(labels, scored_rows, threshold):

@@ -55,8 +55,9 @@ class LogDetector:
         _say_what_was_read(rows, templates, grouper, say)
         if rows.size < 2 * LEAST_ROWS:
             raise InputError(
-                f"the files give {rows.size} rows to learn from; at least {2 * LEAST_ROWS} are needed: "
-                f"give more lines{'' if 'group_by' in grouping else ', or a smaller --window-lines'}"
+                f"{rows.size} rows to learn from; expected at least {2 * LEAST_ROWS}: "
+                f"give more lines{'' if 'group_by' in grouping else ', or a smaller --window-lines'}",
+                paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more",
             )
         features = LogFeatures.learn(rows, len(templates), ordered="group_by" in grouping)
         kinds = np.array([column.kind for column in features.columns])
@@ -77,9 +78,11 @@ class LogDetector:
 
     def _scored(self, rows, novel):
         scores, contributions = self.detector.score(self.features.matrix(rows))
-        first = rows.members[rows.offsets[:-1]]
-        last = rows.members[rows.offsets[1:] - 1]
         lines = rows.lines
+        first = rows.members[rows.offsets[:-1]]
+        # A session may go on in the next file; its lines are told by numbers of the file in which it begins.
+        same_file = lines.file[rows.members] == lines.file[np.repeat(first, np.diff(rows.offsets))]
+        last = rows.members[rows.offsets[:-1] + np.add.reduceat(same_file, rows.offsets[:-1], dtype=np.int64) - 1]
         return ScoredRows(
             [rows.files[f] for f in lines.file[first]], lines.line_number[first], lines.line_number[last], rows.key,
             lines.timestamp[first], scores, LogExplainer(self, rows, contributions, novel.texts),
@@ -98,8 +101,12 @@ class LogDetector:
     def from_state(cls, state, arrays, model):
         """The LogDetector that `state` described."""
         templates = Templates.from_state({**state["templates"], "hashes": arrays["template_hashes"]})
+        if state["features"]["templates"] != len(templates) or not all(isinstance(t, str) for t in templates.texts):
+            raise ValueError("its templates and features do not fit together")
+        new_grouper(state["grouping"])
         features = LogFeatures.from_state(state["features"], arrays)
-        return cls(state["grouping"], templates, features, Detector.from_state(state["detector"], arrays, model))
+        detector = Detector.from_state(state["detector"], arrays, model, len(features.columns))
+        return cls(state["grouping"], templates, features, detector)
 
 
 class _Novel:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
 from plugrad.errors import InputError
 
 NEWLINE = 10
@@ -52,11 +53,24 @@ def read_chunks(path, chunk_bytes=4 << 20) -> Iterator[Chunk]:
     if chunk_bytes < 1:
         raise ValueError(f"chunk_bytes must be at least 1, got {chunk_bytes}")
     shown = _shown(path)
-    with open_bytes(path) as stream:
+    with open_text(path) as stream:
+        yield from _cut(stream, shown, chunk_bytes)
+
+
+def open_text(path, expected="lines of text") -> io.BufferedReader:
+    """`open_bytes` for a file that must look like text; expected: what it should hold, for the message.
+
+    Raises InputError also where the file is empty or binary.
+    """
+    shown = _shown(path)
+    stream = open_bytes(path)
+    try:
         head = _read(stream, HEAD_BYTES, shown)
-        _check_text(head, shown)
-        with io.BufferedReader(_Joined(head, stream), READ_BYTES) as joined:
-            yield from _cut(joined, shown, chunk_bytes)
+        _check_text(head, shown, expected)
+    except BaseException:
+        stream.close()
+        raise
+    return io.BufferedReader(_Joined(head, stream, shown), READ_BYTES)
 
 
 def open_bytes(path) -> io.BufferedReader:
@@ -195,18 +209,18 @@ class _Gunzip(_Joined):
         return part
 
 
-def _check_text(head, shown):
+def _check_text(head, shown, expected):
     if not head:
-        raise InputError("is empty; expected lines of text", path=shown)
+        raise InputError(f"is empty; expected {expected}", path=shown)
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError("looks binary (UTF-16); expected lines of text in an 8-bit code such as UTF-8", path=shown)
+        raise InputError(f"looks binary (UTF-16); expected {expected} in an 8-bit code such as UTF-8", path=shown)
     data = np.frombuffer(head, dtype=np.uint8)
     zeros = np.count_nonzero(data == 0)
     controls = np.count_nonzero(_CONTROL[data])
     if zeros * 1000 > data.size or controls * 10 > data.size * 3:
         raise InputError(
             f"looks binary ({zeros} NUL and {controls - zeros} other control bytes in the first "
-            f"{data.size}); expected lines of text",
+            f"{data.size}); expected {expected}",
             path=shown,
         )
 

@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 import numpy as np
+
 from plugrad.errors import InputError
 
 # With less than this share of the limit open, closing stops: it copies what stays open, so it should be rare.
@@ -142,8 +143,8 @@ class Windows(_Grouper):
 
     def __init__(self, lines: int):
         super().__init__()
-        if lines < 1:
-            raise InputError(f"a window needs at least 1 line, got {lines}")
+        if not isinstance(lines, int) or lines < 1:
+            raise InputError(f"a window needs at least 1 line, a whole number, got {lines!r}")
         self.lines = lines
         self._open = no_lines()
 

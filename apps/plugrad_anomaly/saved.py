@@ -42,8 +42,10 @@ def load(path):
     try:
         detector = DETECTORS[state["kind"]].from_state(state["detector"], loaded.arrays, loaded.model)
         threshold = state["threshold"]
-        if not isinstance(threshold["score"], int | float):
-            raise TypeError("threshold")
+        if type(threshold["score"]) not in (int, float):
+            raise TypeError("its threshold is no number")
+        if not np.isfinite(loaded.model.store.values).all():
+            raise ValueError("its model holds weights that are no finite numbers")
     except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
         raise ModelFileError(f"its preprocessing state is damaged: {type(error).__name__} {error}", path) from None
     except InputError as error:

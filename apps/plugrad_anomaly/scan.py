@@ -15,6 +15,7 @@ Change the rule, and MASK_RULE with it: templates that were learnt under another
 from typing import NamedTuple
 
 import numpy as np
+
 from plugrad.kernel import kernel
 from plugrad_anomaly.timestamps import find_timestamps
 

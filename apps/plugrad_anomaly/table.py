@@ -2,14 +2,16 @@
 
 import csv
 import io
+import itertools
 import math
 import re
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 
 from plugrad.errors import InputError
-from plugrad_anomaly.read import open_bytes
+from plugrad_anomaly.read import open_text
 
 # What counts as a missing cell, beside an empty one.
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
@@ -30,42 +32,41 @@ class TablePart(NamedTuple):
     lines: list
 
 
-def read_parts(path):
-    """Yield TableParts of a CSV file (also gz, or "-"). The first row names the columns; comma, semicolon or tab separate.
+def read_parts(path, check_names=lambda names, path: None):
+    """Yield TableParts of a CSV file (also gz, or "-"): a row of column names, then rows; comma, semicolon or tab separate.
+
+    check_names: called with the column names and the path before any row is read, to refuse them.
 
     Raises InputError for a file that is no table: empty, without a data row, with ragged rows or two columns of one name.
     """
     name = "<stdin>" if path == "-" else str(path)
-    with open_bytes(path) as file:
+    with open_text(path, "CSV text") as file:
         text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
         try:
-            yield from _parts(text, name)
+            yield from _parts(text, name, check_names)
         except csv.Error as error:
             raise InputError(f"is not CSV: {error}", name) from None
 
 
-def _parts(text, name):
+def _parts(text, name, check_names):
     head = text.readline()
     if not head.strip():
-        raise InputError("is empty; expected a row of column names", name)
-    if "\0" in head:
-        raise InputError("looks binary; expected CSV text", name)
-    delimiter = max(",;\t", key=head.count)
-    names = [n.strip() for n in next(csv.reader([head], delimiter=delimiter))]
-    doubles = sorted({n for n in names if names.count(n) > 1})
+        raise InputError("has an empty first line; expected a row of column names", name, 1)
+    reader = csv.reader(itertools.chain([head], text), delimiter=max(",;\t", key=head.count))
+    names = [n.strip() for n in next(reader)]
+    doubles = [n for n, count in Counter(names).items() if count > 1]
     if doubles:
-        raise InputError(f"has two columns named {doubles[0]!r}", name, 1)
-    reader = csv.reader(text, delimiter=delimiter)
-    rows, lines, any_row = [], [], False
+        raise InputError(f"has two columns named {shortened(doubles[0])!r}; expected a name for each", name, 1)
+    check_names(names, name)
+    rows, lines, any_row, line = [], [], False, reader.line_num
     for row in reader:
+        line, first_line = reader.line_num, line + 1  # a quoted cell may hold line ends
         if not row:
             continue
         if len(row) != len(names):
-            raise InputError(
-                f"has {len(row)} cells; expected {len(names)}, as in the row of names", name, reader.line_num + 1
-            )
+            raise InputError(f"has {len(row)} cells; expected {len(names)}, as in the row of names", name, first_line)
         rows.append(row)
-        lines.append(reader.line_num + 1)
+        lines.append(first_line)
         if len(rows) == ROWS_AT_A_TIME:
             any_row = True
             yield TablePart(name, names, list(zip(*rows, strict=True)), lines)
@@ -73,7 +74,18 @@ def _parts(text, name):
     if rows:
         yield TablePart(name, names, list(zip(*rows, strict=True)), lines)
     elif not any_row:
-        raise InputError("has no row below its column names", name)
+        raise InputError("has no row below its column names; expected rows of values", name)
+
+
+def shortened(text):
+    """A text from a file as it may stand in a message."""
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def listed(names):
+    """Column names as they may stand in a message."""
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return ", ".join(shortened(name) for name in names[:12]) + more
 
 
 def is_missing(cell):
@@ -103,12 +115,12 @@ class Schema:
     def learn(cls, part, id_column=None):
         """Tell the columns of the training rows apart. Raises InputError if `id_column` is not there or nothing is left."""
         if id_column is not None and id_column not in part.names:
-            raise InputError(f"has no column {id_column!r}; it has {', '.join(part.names)}", part.path, 1)
+            raise InputError(f"has no column {id_column!r}; it has {listed(part.names)}", part.path, 1)
         numeric, categorical, ignored = {}, {}, {}
         for name, cells in zip(part.names, part.cells, strict=True):
             if name == id_column:
                 continue
-            known = [cell for cell in cells if not is_missing(cell)]
+            known = [cell.strip() for cell in cells if not is_missing(cell)]
             texts = set(known)
             if not known:
                 ignored[name] = "it is empty"
@@ -119,7 +131,9 @@ class Schema:
             else:
                 ignored[name] = f"it has {len(texts):,} different texts"
         if not numeric:
-            raise InputError(f"has no numeric column among {', '.join(part.names)}", part.path, 1)
+            why = "; ".join(f"{shortened(name)}: {reason}" for name, reason in list(ignored.items())[:3])
+            why = f" ({why})" if why else ""
+            raise InputError(f"has no numeric column among {listed(part.names)}; expected one{why}", part.path, 1)
         return cls(numeric, categorical, id_column, ignored)
 
     @property
@@ -130,17 +144,19 @@ class Schema:
             plain += [("category", name, text) for text in texts] + [("missing", name, ""), ("new category", name, "")]
         return plain
 
-    def matrix(self, part):
-        """float32 (rows, columns). Raises InputError where a column is missing or a number is expected and not found."""
-        where = {name: place for place, name in enumerate(part.names)}
+    def check_names(self, names, path):
+        """Raise InputError where a column of the training is not among `names`."""
         needed = [*self.numeric, *self.categorical, *([self.id_column] if self.id_column else [])]
-        absent = [name for name in needed if name not in where]
+        absent = [name for name in needed if name not in names]
         if absent:
             raise InputError(
-                f"lacks the column {absent[0]!r} that the model was trained on; it has {', '.join(part.names)}",
-                part.path,
-                1,
+                f"lacks the column {absent[0]!r} that the model was trained on; it has {listed(names)}", path, 1
             )
+
+    def matrix(self, part):
+        """float32 (rows, columns). Raises InputError where a column is missing or a number is expected and not found."""
+        self.check_names(part.names, part.path)
+        where = {name: place for place, name in enumerate(part.names)}
         values = [self._numbers(part, name, part.cells[where[name]]) for name in self.numeric]
         scales = self.numeric.values()
         # The inverse hyperbolic sine is linear near 0 and a logarithm far off: one wild value does not hide all others.
@@ -151,7 +167,7 @@ class Schema:
             hit = {text: np.zeros(len(cells)) for text in texts}
             missing, new = np.zeros(len(cells)), np.zeros(len(cells))
             for row, cell in enumerate(cells):
-                target = missing if is_missing(cell) else hit.get(cell)
+                target = missing if is_missing(cell) else hit.get(cell.strip())
                 (new if target is None else target)[row] = 1
             columns += [*hit.values(), missing, new]
         return np.stack(columns, axis=1).astype(np.float32)
@@ -192,8 +208,16 @@ class Schema:
     @classmethod
     def from_state(cls, state):
         """The Schema that `state` described."""
-        numeric = {name: [center, scale] for name, center, scale in state["numeric"]}
-        return cls(numeric, dict(state["categorical"]), state["id_column"], state["ignored"])
+        numeric = {name: [float(center), float(scale)] for name, center, scale in state["numeric"]}
+        categorical, id_column = dict(state["categorical"]), state["id_column"]
+        texts = [*numeric, *categorical, *(text for known in categorical.values() for text in known)]
+        if not all(isinstance(text, str) for text in [*texts, id_column or ""]):
+            raise TypeError("a column's name or category is no text")
+        if not numeric or not all(scale > 0 for _, scale in numeric.values()):
+            raise ValueError("expected numeric columns with scales above 0")
+        if numeric.keys() & categorical.keys():
+            raise ValueError("a column is numeric and categorical")
+        return cls(numeric, categorical, id_column, state["ignored"])
 
 
 def _center_and_scale(values):

@@ -2,13 +2,12 @@
 
 import numpy as np
 
+from plugrad.errors import InputError
 from plugrad_anomaly.calibrate import LEAST_ROWS
 from plugrad_anomaly.detector import PATTERN, Detector
 from plugrad_anomaly.explain import number_text, range_text, ranked
 from plugrad_anomaly.logs import ScoredRows
-from plugrad_anomaly.table import Schema, TablePart, read_parts
-
-from plugrad.errors import InputError
+from plugrad_anomaly.table import Schema, TablePart, is_missing, listed, read_parts
 
 # The least deviation to divide a column by: a scaled number has a deviation near 1, a flag at most 0.5.
 FLOORS = {"number": 0.05, "category": 0.1, "missing": 0.1, "new category": 0.1}
@@ -46,7 +45,7 @@ class TableDetector:
     def score(self, paths):
         """Yield ScoredRows for CSV files, in order, some thousands of rows at a time."""
         for path in paths:
-            for part in read_parts(path):
+            for part in read_parts(path, self.schema.check_names):
                 matrix = self.schema.matrix(part)
                 scores, contributions = self.detector.score(matrix)
                 lines = np.array(part.lines)
@@ -63,7 +62,8 @@ class TableDetector:
     @classmethod
     def from_state(cls, state, arrays, model):
         """The TableDetector that `state` described."""
-        return cls(Schema.from_state(state["schema"]), Detector.from_state(state["detector"], arrays, model))
+        schema = Schema.from_state(state["schema"])
+        return cls(schema, Detector.from_state(state["detector"], arrays, model, len(schema.columns)))
 
 
 class TableExplainer:
@@ -90,19 +90,25 @@ class TableExplainer:
 
     def _reason(self, kind, name, cell):
         if kind == "missing":
-            text = f"{name} is missing" if not cell else f"{name} is there, beside values that are odd with it"
+            text = f"{name} is missing" if is_missing(cell) else f"{name} is there, beside values that are odd with it"
             return {"kind": "missing", "field": name, "value": cell or None, "expected": "as in training", "text": text}
         if kind == "number":
             j = self.columns.index(("number", name, ""))
+            value = float(cell)  # a missing one is never odd
+            if np.isnan(self.scaling["low"][j]):
+                text = f"{name} {cell}, normally missing"
+                return {"kind": "number", "field": name, "value": value, "expected": "missing", "text": text}
             low, high = (self.schema.unscaled(name, self.scaling[side][j]) for side in ("low", "high"))
-            value = float(cell) if cell else None
             text = f"{name} {cell}, normally {range_text(number_text(low), number_text(high))}"
-            if value is not None and low <= value <= high:
+            if low <= value <= high:
                 text += "; odd beside the row's other values"
             return {"kind": "number", "field": name, "value": value, "expected": [low, high], "text": text}
         known = self.schema.categorical[name]
-        new = cell not in known and cell
-        text = f"{name} {cell!r} was never seen" if new else f"{name} {cell!r} is odd beside the row's other values"
+        if is_missing(cell):
+            text = f"{name} is missing, which is odd beside the row's other values"
+        else:
+            new = cell not in known
+            text = f"{name} {cell!r} was never seen" if new else f"{name} {cell!r} is odd beside the row's other values"
         return {"kind": "category", "field": name, "value": cell, "expected": known[:20], "text": text}
 
 
@@ -112,9 +118,7 @@ def _joined(parts):
     for part in parts:
         if part.names != names:
             raise InputError(
-                f"has the columns {', '.join(part.names)}; expected {', '.join(names)}, as in {parts[0].path}",
-                part.path,
-                1,
+                f"has the columns {listed(part.names)}; expected {listed(names)}, as in {parts[0].path}", part.path, 1
             )
     cells = [[cell for part in parts for cell in part.cells[place]] for place in range(len(names))]
     return TablePart(parts[0].path, names, cells, [line for part in parts for line in part.lines])

@@ -1,6 +1,7 @@
 """Template hashes as small ids: learnt in training, frozen in scoring, with an id for what was never seen."""
 
 import numpy as np
+
 from plugrad.errors import InputError
 from plugrad_anomaly.scan import MASK_RULE, masked
 

@@ -1,6 +1,7 @@
 """When each line was written: the timestamp in its first bytes, and where its own text begins."""
 
 import numpy as np
+
 from plugrad.kernel import kernel
 
 SEARCH_BYTES = 64  # a timestamp starts within so many bytes of its line

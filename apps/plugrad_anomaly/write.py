@@ -84,7 +84,11 @@ class Writer:
         )
         lines = [title]
         for reason in record["reasons"]:
-            where = f"  ({record['file']}:{reason['line']})" if reason.get("line") and spans else ""
+            where = (
+                f"  ({reason['file']}:{reason['line']})"
+                if reason.get("line") and (spans or reason["file"] != record["file"])
+                else ""
+            )
             lines.append(f"         {reason['text']}{where}")
         self.file.write(("\n".join(printable(line) for line in lines) + "\n").encode("utf-8", "replace"))
 

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-FRAMEWORKS = {"plugrad": "plugrad", "torch": "torch", "torch.compile": "torch", "jax": "jax"}
+FRAMEWORKS = {"plugrad": "plugrad", "torch": "torch", "torch.compile": "torch", "jax": "jax", "jax.queued": "jax"}
 """What can be compared: the name in the tables, and the package it needs."""
 
 # Threads of a pool spin for a while after their work, in the hope of more. They get this long to fall asleep
@@ -73,7 +73,7 @@ class Peer:
     def losses(self, steps):
         """The losses of the first steps from the initial weights."""
         self.reset()
-        return [float(self.step(*self.batches[i % len(self.batches)])) for i in range(steps)]
+        return [self.step(*self.batches[i % len(self.batches)]).item() for i in range(steps)]
 
 
 class Plugrad(Peer):
@@ -182,7 +182,7 @@ class TorchCompile(Torch):
 
 
 class Jax(Peer):
-    """JAX: the whole step in one jit, parameters and optimizer state donated; Adam as in the paper."""
+    """JAX: the whole step in one jit, parameters and optimizer state donated; each result is waited for."""
 
     def __init__(self, threads):
         import jax
@@ -228,20 +228,41 @@ class Jax(Peer):
         self.memory = (*nothing, self.np.zeros((), self.np.float32))
 
     def step(self, x, y):
-        """One training step; the loss, perhaps not computed yet."""
+        """One training step; the loss."""
+        return self._queue_step(x, y).block_until_ready()
+
+    def forward(self, x):
+        """The output for a batch."""
+        return self._queue_forward(x).block_until_ready()
+
+    def _queue_step(self, x, y):
         self.parameters, self.memory, loss = self.update(self.parameters, self.memory, x, y)
         return loss
 
-    def forward(self, x):
-        """The output for a batch, perhaps not computed yet."""
+    def _queue_forward(self, x):
         return self.compiled_forward(self.parameters, x)
 
+
+class JaxQueued(Jax):
+    """JAX run ahead of: calls return early, and only a block's last result is waited for.
+
+    The next call is prepared while the last computes, and forward passes overlap: a rate, not a batch's time.
+    """
+
+    def step(self, x, y):
+        """Ask for one training step; the loss, perhaps not computed yet."""
+        return self._queue_step(x, y)
+
+    def forward(self, x):
+        """Ask for the output for a batch."""
+        return self._queue_forward(x)
+
     def settle(self, result):
-        """Wait for the last result, and with it for all before it."""
+        """Wait for the last result; those before it are computed in order."""
         self.jax.block_until_ready((result, self.parameters))
 
 
-PEERS = {"plugrad": Plugrad, "torch": Torch, "torch.compile": TorchCompile, "jax": Jax}
+PEERS = {"plugrad": Plugrad, "torch": Torch, "torch.compile": TorchCompile, "jax": Jax, "jax.queued": JaxQueued}
 
 
 def measure(peer, task, steps):

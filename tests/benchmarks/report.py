@@ -2,8 +2,6 @@
 
 import json
 
-from cases import CASES
-
 FORMAT = 1
 """Version of the JSON's layout."""
 
@@ -27,7 +25,7 @@ def show(results, console=None):
 
     console = console or Console()
     if not console.is_terminal:
-        console.width = max(console.width, 130)
+        console.width = max(console.width, 150)
     console.print(_steps_table(results))
     if results["startup"] or results["memory"]:
         console.print(_process_table(results))
@@ -37,12 +35,15 @@ def _steps_table(results):
     from rich.table import Table
 
     names = frameworks(results)
-    table = Table(title="microseconds per step, median (minimum), and × plugrad's median: above 1, plugrad is quicker")
+    table = Table(
+        title="µs per step: median (minimum) × plugrad's median; above 1, plugrad is quicker",
+        caption="* busy on more cores than it was given threads. jax.queued waits for a block's last result only.",
+    )
     for heading in ("case", "task", "threads"):
         table.add_column(heading)
     for heading in names:
         table.add_column(heading, justify="right")
-    table.add_column("best peer / plugrad", justify="right")
+    table.add_column("best / plugrad", justify="right")
     previous = None
     for (case, task, threads), rows in groups(results):
         if previous not in (None, (case, threads)):
@@ -51,14 +52,15 @@ def _steps_table(results):
         cells = [_cell(rows.get(name)) for name in names]
         best = rows["plugrad"]["ratio_to_best_peer"]
         ratio = "" if best is None else f"[{'green' if best <= 1 else 'red'}]{1 / best:.2f}[/]"
-        table.add_row(CASES[case].title, task, str(threads), *cells, ratio)
+        table.add_row(case, task, str(threads), *cells, ratio)
     return table
 
 
 def _cell(row):
     if row is None:
         return "–"
-    text = f"{row['median_us']:.1f} ({row['minimum_us']:.1f})"
+    busy = "*" if row["cores_busy"] > row["threads"] + 0.1 else ""
+    text = f"{row['median_us']:.1f}{busy} ({row['minimum_us']:.1f})"
     return text if row["framework"] == "plugrad" else f"{text} ×{row['ratio_to_plugrad']:.2f}"
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from plugrad.errors import InputError
 from plugrad_anomaly import read
 from plugrad_anomaly.read import open_bytes, read_chunks

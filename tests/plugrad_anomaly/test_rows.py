@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from plugrad.errors import InputError
 from plugrad_anomaly.read import Chunk
 from plugrad_anomaly.rows import Lines, Rows, Sessions, Windows

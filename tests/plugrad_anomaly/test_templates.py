@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from plugrad.errors import InputError
 from plugrad_anomaly.scan import scan
 from plugrad_anomaly.templates import Templates

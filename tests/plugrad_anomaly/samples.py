@@ -1,0 +1,25 @@
+"""Small logs and tables for tests."""
+
+import random
+
+
+def log_text(rows=60, seed=1):
+    """Sessions s0, s1, … of three lines each."""
+    draw = random.Random(seed)
+    lines = []
+    for row in range(rows):
+        begin = f"2024-05-14T{row // 60:02}:{row % 60:02}"
+        lines += [f"{begin}:01Z start s{row}", f"{begin}:02Z read s{row} took {draw.randint(10, 20)} ms"]
+        lines += [f"{begin}:03Z end s{row}"]
+    return "\n".join(lines) + "\n"
+
+
+def table_text(rows=80, seed=1):
+    draw = random.Random(seed)
+    cells = [f"r{row},{draw.gauss(20, 1):.2f},{draw.gauss(5, 1):.2f},{draw.choice('ab')}" for row in range(rows)]
+    return "\n".join(["name,heat,speed,mode", *cells]) + "\n"
+
+
+def contents(folder):
+    """name -> bytes of every file in a folder, to see that nothing changed."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
