@@ -5,6 +5,7 @@ import numpy as np
 from plugrad import arena
 from plugrad.errors import InputError, PlugradError, ShapeError
 from plugrad.kernels import dense as kernels
+from plugrad.kernels.product import PARALLEL_WORK
 from plugrad.op import op
 
 FUSED = {
@@ -19,9 +20,6 @@ FUSED = {
 
 # What stands in a kernel's argument for an array that is not there.
 _NOTHING = {np.dtype(t): (np.empty(0, t), np.empty((0, 0), t)) for t in (np.float32, np.float64)}
-
-# From this many multiply-adds on, a product is worth entering a parallel region (some 2 µs on each side).
-PARALLEL_WORK = 400_000
 
 
 def _example(activation):

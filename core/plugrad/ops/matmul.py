@@ -4,11 +4,8 @@ import numpy as np
 
 from plugrad import arena
 from plugrad.errors import ShapeError
-from plugrad.kernels.product import multiply
+from plugrad.kernels.product import PARALLEL_WORK, multiply
 from plugrad.op import op
-
-# From this many multiply-adds on, a product is worth entering a parallel region (some 2 µs on each side).
-PARALLEL_WORK = 400_000
 
 
 def product(a, b):
