@@ -12,9 +12,9 @@ LEAST_SCALE = 0.05
 class Calibration:
     """The calibrated score of x is -log10 of the share of normal rows that score at least x: 3 is one in a thousand.
 
-    Within the held-out scores that share is counted; beyond the largest twentieth of them it is the exponential tail fitted
-    to these (the mean excess over a high threshold: a generalised Pareto tail of shape 0, Pickands 1975), since a
-    single largest row is too noisy to set a threshold by, and says nothing of rarer rates.
+    Within the held-out scores that share is counted; beyond the largest twentieth of them it is the exponential tail
+    fitted to these (the mean excess over a high threshold: a generalised Pareto tail of shape 0, Pickands 1975), since
+    a single largest row is too noisy to set a threshold by, and says nothing of rarer rates.
     """
 
     def __init__(self, held_out):

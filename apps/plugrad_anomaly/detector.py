@@ -1,8 +1,9 @@
 """A matrix of features → a score a row and every column's share of it. Knows nothing of logs or tables.
 
-Columns belong to blocks. The columns of the block "pattern" are rebuilt by autoencoders, and score by the error of that; those of
-another block score each by its own distance from what is usual. Each block is calibrated on held-out normal rows, a row's
-score is that of its oddest block, calibrated again: so a block of wild columns cannot drown a quiet one.
+Columns belong to blocks. The columns of the block "pattern" are rebuilt by autoencoders, and score by the error of
+that; those of another block score each by its own distance from what is usual. Each block is calibrated on held-out
+normal rows, a row's score is that of its oddest block, calibrated again: so a block of wild columns cannot drown a
+quiet one.
 """
 
 import numpy as np
@@ -21,8 +22,8 @@ class Detector:
     """Scores rows by a model and by what `fit` measured.
 
     blocks: name -> int64 array of columns. mean, deviation, low, high: float64 (columns,) of the training rows; low and
-    high enclose 99 % of them, NaN where a column was always missing. model: a Layer that rebuilds the standardised columns of
-    the block "pattern". calibrations: block -> Calibration; `total` calibrates the oddest of them.
+    high enclose 99 % of them, NaN where a column was always missing. model: a Layer that rebuilds the standardised
+    columns of the block "pattern". calibrations: block -> Calibration; `total` calibrates the oddest of them.
     """
 
     def __init__(self, blocks, scaling, model):

@@ -7,7 +7,7 @@ import numpy as np
 # Reasons given for a row, and the least share of the weightiest one's contribution that makes another.
 MOST_REASONS = 5
 LEAST_SHARE = 0.1
-# What stands before the first word of most lines: date, time, process number. It is the same for all and only in the way.
+# What stands before the first word of most lines (date, time, process number): the same for all and only in the way.
 _HEADER = re.compile(r"^(?:[\[(]?<\*>[-/:.,+\])TZ]*\s*)+(?=\S)")
 
 
@@ -124,14 +124,13 @@ class LogExplainer:
 
 
 def _said(reason, found):
-    """Whether a reason was found already: that a line is missing can show in its count and in the order of the others."""
-    return reason["kind"] == "count" and any(
-        r["kind"] == "count" and r["template"] == reason["template"] for r in found
-    )
+    """Whether a reason was found already: a missing line can show in its count and in the order of the others."""
+    subject = (reason["kind"], reason["template"])
+    return reason["kind"] == "count" and subject in [(other["kind"], other["template"]) for other in found]
 
 
 def _usual(reason):
-    """Whether a value is within its usual range: odd beside the others perhaps, but no reason to show after a better one."""
+    """Whether a value is within its usual range: odd beside the others perhaps, but not worth showing after better."""
     value, expected = reason["value"], reason["expected"]
     return isinstance(value, int | float) and isinstance(expected, list) and expected[0] <= value <= expected[1]
 

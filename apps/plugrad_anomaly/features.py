@@ -1,8 +1,8 @@
 """Rows of log lines → a matrix, by the same code in training and in scoring.
 
-Columns, in this order: how often each template stands in the row (logarithm), and lines of unseen templates; whether each
-template is there; the largest number in each numeric place of each template; the longest silence within the row; and, for
-sessions, how often one template follows another that it never followed in training.
+Columns, in this order: how often each template stands in the row (logarithm), and lines of unseen templates; whether
+each template is there; the largest number in each numeric place of each template; the longest silence within the row;
+and, for sessions, how often one template follows another that it never followed in training.
 """
 
 from dataclasses import dataclass

@@ -68,8 +68,8 @@ def _kinds(cells, named, part):
 def row_kinds(labels, scored):
     """The kind of each row of a ScoredRows: list of text, "" for a normal row, None for one of which nothing is known.
 
-    Many sessions have lines within a labelled range of lines. Where the range names its session, that one is odd and the
-    others are normal; where it does not, it cannot be told which of them are.
+    Many sessions have lines within a labelled range of lines. Where the range names its session, that one is odd and
+    the others are normal; where it does not, it cannot be told which of them are.
     """
     if not labels.ranges:
         return [labels.kinds.get(name, "") for name in scored.ids]
@@ -118,10 +118,10 @@ def faults_found(labels, scored_rows, threshold):
 
 
 def measure(kinds, scores, threshold):
-    """Counts, precision, recall, F1, and areas under the ROC and the precision-recall curve, for rows of known kinds."""
+    """Counts, precision, recall, F1, areas under the ROC and the precision-recall curve, for rows of known kinds."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
-    truth = np.array([bool(kind) for kind in kinds])
+    truth = np.array([bool(kind) for kind in kinds], dtype=bool)
     flagged = np.asarray(scores) > threshold
     hits, false = int((flagged & truth).sum()), int((flagged & ~truth).sum())
     missed = int((~flagged & truth).sum())

@@ -69,7 +69,7 @@ class LogDetector:
         return cls(grouping, templates, features, detector)
 
     def score(self, paths):
-        """Yield ScoredRows for log files, in order; memory does not grow with windows, and with sessions by the open ones."""
+        """Yield ScoredRows for log files, in order; memory grows with open sessions, and with windows not at all."""
         novel = _Novel(self.templates)
         grouper = new_grouper(self.grouping)
         for rows in _grouped(paths, grouper, novel.ids):
@@ -110,7 +110,7 @@ class LogDetector:
 
 
 class _Novel:
-    """Ids for lines in scoring: those of training, and behind them new ones for templates never seen, with their texts."""
+    """Ids for lines in scoring: those of training, then new ones for templates never seen, with their texts."""
 
     def __init__(self, known):
         self.known = known

@@ -14,6 +14,7 @@ NEWLINE = 10
 GZIP_MAGIC = b"\x1f\x8b"
 HEAD_BYTES = 1 << 16  # how much of a file is looked at to tell text from binary
 READ_BYTES = 1 << 17
+MOST_BYTES_AT_ONCE = 1 << 20
 
 # Text does hold these: backspace to carriage return, and the escape of coloured terminal output.
 _TEXT_CONTROLS = (8, 9, 10, 11, 12, 13, 27)
@@ -112,9 +113,11 @@ def _cannot_open(error, shown):
 def _read(file, size, shown):
     """Up to `size` bytes; fewer only at the end of the file."""
     parts = []
+    # One system call at a time: Ctrl-C that comes between two of them is seen before the next one waits for data.
+    read = getattr(file, "read1", file.read)
     while size:
         try:
-            part = file.read(size)
+            part = read(min(size, MOST_BYTES_AT_ONCE))
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror}); expected a readable file", path=shown) from None
         if not part:

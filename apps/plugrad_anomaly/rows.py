@@ -144,7 +144,7 @@ class Windows(_Grouper):
     def __init__(self, lines: int):
         super().__init__()
         if not isinstance(lines, int) or lines < 1:
-            raise InputError(f"a window needs at least 1 line, a whole number, got {lines!r}")
+            raise InputError(f"a window needs a whole number of lines, at least 1 line, got {lines!r}")
         self.lines = lines
         self._open = no_lines()
 

@@ -15,7 +15,7 @@ from plugrad_anomaly.read import open_text
 
 # What counts as a missing cell, beside an empty one.
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
-# A column of texts is categorical up to this many different ones; with more it identifies rows and says nothing of them.
+# A column of texts is categorical up to this many different ones; with more it identifies rows, and is left out.
 MOST_CATEGORIES = 50
 ROWS_AT_A_TIME = 20_000
 
@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?
 
 
 class TablePart(NamedTuple):
-    """Some rows of a CSV file: `cells` is a list of columns of texts in the order of `names`; `lines` their line numbers."""
+    """Some rows of a CSV file: `cells`, columns of texts in the order of `names`; `lines`, the rows' line numbers."""
 
     path: str
     names: list
@@ -33,11 +33,11 @@ class TablePart(NamedTuple):
 
 
 def read_parts(path, check_names=lambda names, path: None):
-    """Yield TableParts of a CSV file (also gz, or "-"): a row of column names, then rows; comma, semicolon or tab separate.
+    """Yield TableParts of a CSV file (also gz, or "-"): column names, then rows; comma, semicolon or tab separate.
 
     check_names: called with the column names and the path before any row is read, to refuse them.
 
-    Raises InputError for a file that is no table: empty, without a data row, with ragged rows or two columns of one name.
+    Raises InputError for a file that is no table: empty, without a data row, with ragged rows or two columns of a name.
     """
     name = "<stdin>" if path == "-" else str(path)
     with open_text(path, "CSV text") as file:
@@ -105,7 +105,8 @@ def number(cell):
 class Schema:
     """Which columns of a table are numbers, which are categories, which is passed through. Made by `learn`.
 
-    numeric: name -> [median, interquartile range]; categorical: name -> list of the texts seen; id_column: a name or None; ignored: name -> why.
+    numeric: name -> [median, interquartile range]; categorical: name -> list of the texts seen; id_column: a name or
+    None; ignored: name -> why.
     """
 
     def __init__(self, numeric, categorical, id_column, ignored):
@@ -113,7 +114,7 @@ class Schema:
 
     @classmethod
     def learn(cls, part, id_column=None):
-        """Tell the columns of the training rows apart. Raises InputError if `id_column` is not there or nothing is left."""
+        """Tell the columns of the training rows apart. Raises InputError without `id_column` or any numeric one."""
         if id_column is not None and id_column not in part.names:
             raise InputError(f"has no column {id_column!r}; it has {listed(part.names)}", part.path, 1)
         numeric, categorical, ignored = {}, {}, {}
@@ -138,7 +139,7 @@ class Schema:
 
     @property
     def columns(self):
-        """What each column of `matrix` is, as (kind, name, text): kind "number", "missing", "category" or "new category"."""
+        """What each column of `matrix` is: (kind, name, text), kind "number", "missing", "category", "new category"."""
         plain = [("number", name, "") for name in self.numeric] + [("missing", name, "") for name in self.numeric]
         for name, texts in self.categorical.items():
             plain += [("category", name, text) for text in texts] + [("missing", name, ""), ("new category", name, "")]
@@ -154,7 +155,7 @@ class Schema:
             )
 
     def matrix(self, part):
-        """float32 (rows, columns). Raises InputError where a column is missing or a number is expected and not found."""
+        """float32 (rows, columns). Raises InputError where a column is missing, or a number that is expected."""
         self.check_names(part.names, part.path)
         where = {name: place for place, name in enumerate(part.names)}
         values = [self._numbers(part, name, part.cells[where[name]]) for name in self.numeric]
@@ -197,7 +198,7 @@ class Schema:
         return list(part.cells[part.names.index(self.id_column)])
 
     def state(self):
-        """JSON-able mapping for a model file; lists, since the order of columns counts and JSON's mappings have none."""
+        """JSON-able mapping for a model file; lists, as the order of columns counts and JSON's mappings have none."""
         return {
             "numeric": [[name, *scale] for name, scale in self.numeric.items()],
             "categorical": [[name, texts] for name, texts in self.categorical.items()],

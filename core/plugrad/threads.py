@@ -10,6 +10,8 @@ from importlib.util import find_spec
 
 from plugrad.errors import InputError
 
+SPINS = "3000"
+
 _requested = None
 _forked = False
 _local = threading.local()
@@ -44,6 +46,10 @@ def choose_layer():
     global _workqueue_lock
     from numba import config
 
+    # GNU OpenMP's threads wait for each other by spinning, for milliseconds if need be. On a machine that is busy with
+    # other work that made a training a hundred times slower; after some 30 µs of it they do better to sleep.
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
+        os.environ["GOMP_SPINCOUNT"] = SPINS
     if config.THREADING_LAYER == "default":
         config.THREADING_LAYER = "omp" if find_spec("numba.np.ufunc.omppool") and _loads("omppool") else "workqueue"
     if config.THREADING_LAYER == "workqueue" and _workqueue_lock is None:

@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import gc
 import json
+import math
 import os
 import resource
 import sys
@@ -209,7 +210,9 @@ class Jax(Peer):
             count = count + 1
             mean = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, mean, gradients)
             variance = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, variance, gradients)
-            rate, scale = learning_rate / (1 - 0.9**count), 1 / np.sqrt(1 - 0.999**count)
+            # expm1, because 1 - 0.999**count in float32 is wrong in the fifth digit, and the losses then drift apart.
+            rate = learning_rate / -np.expm1(count * math.log(0.9))
+            scale = 1 / np.sqrt(-np.expm1(count * math.log(0.999)))
             parameters = jax.tree.map(
                 lambda p, m, v: p - rate * m / (np.sqrt(v) * scale + 1e-8), parameters, mean, variance
             )

@@ -68,7 +68,9 @@ def show(name, seed, result, train_seconds, score_seconds):
 
 
 def split_hdfs(folder):
-    """(training log, log to score, labels): the lines of half of the normal sessions, and all others; None without data."""
+    """(training log, log to score, labels): the lines of half of the normal sessions, and all others; None without
+    data.
+    """
     import numpy as np
 
     source = Path(os.environ.get("PLUGRAD_DATA", ROOT.parent / "shared/data")) / "hdfs_sequences/raw_2percent"

@@ -25,6 +25,8 @@ from peers import FRAMEWORKS, environment
 CHECKED_STEPS = 20
 TOLERANCE = 1e-4
 STARTS = 3
+# Where a median is this many times the minimum, something else had the cores.
+DISTURBED = 1.5
 
 
 class PeerError(Exception):
@@ -156,6 +158,8 @@ class Bench:
         measured = {f: replies for f, replies in measured.items() if f not in self.left_out}
         times = {f: [reply["seconds"] for reply in replies] for f, replies in measured.items()}
         median = {framework: statistics.median(seconds) for framework, seconds in times.items()}
+        if any(median[f] > DISTURBED * min(seconds) for f, seconds in times.items()):
+            self.note(f"{case.title}, {task}, {threads} threads: other work was in the way, measure it again")
         best = min((m for framework, m in median.items() if framework != "plugrad"), default=None)
         for framework, seconds in times.items():
             paired = [theirs / ours for theirs, ours in zip(seconds, times["plugrad"], strict=True)]

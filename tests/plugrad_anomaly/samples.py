@@ -1,6 +1,10 @@
-"""Small logs and tables for tests."""
+"""Small logs, tables and scored rows for tests."""
 
 import random
+
+import numpy as np
+
+from plugrad_anomaly.logs import ScoredRows
 
 
 def log_text(rows=60, seed=1):
@@ -23,3 +27,12 @@ def table_text(rows=80, seed=1):
 def contents(folder):
     """name -> bytes of every file in a folder, to see that nothing changed."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def scored(ids, firsts, lasts, scores=None, reasons=lambda i: [], files=None):
+    """ScoredRows of a log without times."""
+    count = len(ids)
+    scores = np.zeros(count) if scores is None else np.array(scores, np.float64)
+    return ScoredRows(
+        files or ["a.log"] * count, np.array(firsts), np.array(lasts), ids, np.full(count, np.nan), scores, reasons
+    )

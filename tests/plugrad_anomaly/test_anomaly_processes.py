@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -23,14 +24,28 @@ def trained(tmp_path_factory):
     return folder
 
 
-def plugrad(*arguments, **options):
-    """Start `python -m plugrad anomaly …` as a process of its own."""
-    command = [sys.executable, "-m", "plugrad", "anomaly", *map(str, arguments)]
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": os.path.sep, **options}
-    return subprocess.Popen(command, **options)
+@pytest.fixture
+def plugrad():
+    """Start `python -m plugrad anomaly …` as a process of its own; one that hangs is ended after a minute."""
+    started = []
+
+    def start(*arguments, **options):
+        command = [sys.executable, "-m", "plugrad", "anomaly", *map(str, arguments)]
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": os.path.sep, **options}
+        process = subprocess.Popen(command, **options)
+        timer = threading.Timer(60, process.kill)
+        timer.start()
+        started.append((process, timer))
+        return process
+
+    yield start
+    for process, timer in started:
+        timer.cancel()
+        process.kill()
+        process.communicate()
 
 
-def test_a_reader_that_goes_away(tmp_path, trained):
+def test_a_reader_that_goes_away(tmp_path, trained, plugrad):
     log = tmp_path / "long.log"
     log.write_text(log_text(6000))
     process = plugrad("score", log, "--model", trained / "windows.model", "--format", "jsonl")
@@ -41,7 +56,7 @@ def test_a_reader_that_goes_away(tmp_path, trained):
     assert errors == ""
 
 
-def test_an_interrupted_training_leaves_nothing(tmp_path):
+def test_an_interrupted_training_leaves_nothing(tmp_path, plugrad):
     log = tmp_path / "some.log"
     log.write_text(log_text(2000))
     before = contents(tmp_path)
@@ -55,7 +70,7 @@ def test_an_interrupted_training_leaves_nothing(tmp_path):
     assert contents(tmp_path) == before
 
 
-def test_an_interrupted_reading_leaves_nothing(tmp_path, trained):
+def test_an_interrupted_reading_leaves_nothing(tmp_path, trained, plugrad):
     out = tmp_path / "out"
     out.write_text("mine")
     command = ("score", "-", "--model", trained / "log.model", "-o", out, "--force")
@@ -72,14 +87,14 @@ def test_an_interrupted_reading_leaves_nothing(tmp_path, trained):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_standard_output_on_a_full_disk(trained):
+def test_standard_output_on_a_full_disk(trained, plugrad):
     with open("/dev/full", "wb") as full:
         process = plugrad("score", trained / "good.log", "--model", trained / "log.model", stdout=full)
         assert process.stderr.read().decode().startswith("plugrad: error: no space left")
     assert process.wait(60) == 2
 
 
-def test_standard_input_that_is_empty_or_binary(trained):
+def test_standard_input_that_is_empty_or_binary(trained, plugrad):
     for content, said in ((b"", "<stdin>: is empty"), (bytes(300), "<stdin>: looks binary")):
         process = plugrad("score", "-", "--model", trained / "log.model", stdin=subprocess.PIPE)
         errors = process.communicate(content, 60)[1].decode()
