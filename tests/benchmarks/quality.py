@@ -36,7 +36,8 @@ def main():
         else:
             print("HDFS log left out: set PLUGRAD_DATA to the folder of shared data", file=sys.stderr)
         print(
-            f"{'case':<20} {'seed':>4} {'F1':>6} {'recall':>7} {'false alarms':>13} {'ROC':>6} {'train s':>8} {'score s':>8}"
+            f"{'case':<20} {'seed':>4} {'F1':>6} {'recall':>7} {'false alarms':>13} {'ROC':>6} "
+            f"{'train s':>8} {'score s':>8}"
         )
         for name, train, new, labels, options in cases:
             for seed in SEEDS:
