@@ -37,11 +37,13 @@ class Writer:
         self.file, self.threshold = file, threshold
         self.write_row = {"csv": self._csv, "jsonl": self._jsonl, "table": self._table}[form]
         self.count = self.anomalies = 0
-        if form == "csv":
-            self._line(CSV_COLUMNS)
+        self.header = CSV_COLUMNS if form == "csv" else None
 
     def rows(self, scored):
         """Write all rows of a ScoredRows."""
+        if self.header:  # with the first rows, not before: an input that cannot be read leaves nothing in the output
+            self._line(self.header)
+            self.header = None
         flags = scored.scores > self.threshold
         for i in range(len(scored.ids)):
             self.write_row(self._record(scored, i, bool(flags[i])), scored.first_lines[i] != scored.last_lines[i])
