@@ -110,7 +110,7 @@ def draw(results, path):
     panels.sort(key=lambda panel: (panel[0] != "training", panel[1]))
     for axis, panel in zip(axes.flat, panels, strict=False):
         _draw_panel(axis, panel, groups(results), names)
-    axes.flat[0].legend()
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(names))
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 
