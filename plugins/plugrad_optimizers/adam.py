@@ -36,8 +36,9 @@ class Adam(pg.Optimizer):
     def update(self, values, gradients, memory, rate, step):
         kind = values.dtype.type
         kernels.adam(
-            values, gradients, *memory, kind(rate / (1 - self.beta1**step)), kind(self.beta1), kind(self.beta2),
-            kind(self.epsilon), kind(1 / math.sqrt(1 - self.beta2**step)),
+            values, gradients, *memory, kind(rate / (1 - self.beta1**step)),
+            kind(self.beta1), kind(1 - self.beta1), kind(self.beta2), kind(1 - self.beta2), kind(self.epsilon),
+            kind(1 / math.sqrt(1 - self.beta2**step)),
         )  # fmt: skip
 
 

@@ -27,4 +27,5 @@ class RMSProp(pg.Optimizer):
 
     def update(self, values, gradients, memory, rate, step):
         kind = values.dtype.type
-        kernels.rmsprop(values, gradients, memory[0], kind(rate), kind(self.decay), kind(self.epsilon))
+        scalars = (rate, self.decay, 1 - self.decay, self.epsilon)
+        kernels.rmsprop(values, gradients, memory[0], *map(kind, scalars))

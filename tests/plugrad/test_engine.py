@@ -423,8 +423,8 @@ OPTIMIZER_KERNELS = {
     "momentum": (kernels.momentum, 1, (0.1, 0.9, False)),
     "nesterov": (kernels.momentum, 1, (0.1, 0.9, True)),
     "adagrad": (kernels.adagrad, 1, (0.1, 1e-8)),
-    "rmsprop": (kernels.rmsprop, 1, (0.1, 0.9, 1e-8)),
-    "adam": (kernels.adam, 2, (0.1, 0.9, 0.99, 1e-8, 1.5)),
+    "rmsprop": (kernels.rmsprop, 1, (0.1, 0.9, 0.1, 1e-8)),
+    "adam": (kernels.adam, 2, (0.1, 0.9, 0.1, 0.99, 0.01, 1e-8, 1.5)),
     "penalize": (kernels.penalize, 0, (0.1, 0.2)),
 }
 

@@ -350,3 +350,11 @@ def test_warm_up_takes_the_description_of_what_follows():
     schedule = NAMES.create("schedules", {"name": "WarmUp", "steps": 2, "then": {"name": "Step", "every": 1}})
     assert [schedule(step, 5) for step in range(4)] == pytest.approx([0.5, 1, 1, 0.1])
     assert WarmUp(steps=1, then="Cosine")(1, 5) == 1
+
+
+@pytest.mark.parametrize("optimizer", [Adam(), RMSProp(decay=0.999)])
+def test_running_means_keep_float32s_precision(optimizer):
+    values, gradients = np.zeros(16, np.float32), np.ones(16, np.float32)
+    memory = tuple(np.zeros(16, np.float32) for _ in optimizer.memory)
+    optimizer.update(values, gradients, memory, 0.001, 1)
+    np.testing.assert_allclose(memory[-1], 1e-3, rtol=1e-6)

@@ -8,7 +8,7 @@ import math
 
 from plugrad.kernel import kernel, prange
 from plugrad.kernels.exponential import exp
-from plugrad.kernels.product import TASK_COLUMNS, TASK_ROWS, multiply_block
+from plugrad.kernels.product import TASK_COLUMNS, TASK_ROWS, count_tasks, multiply_task, task_corner
 from plugrad.kernels.transpose import TASK_ROWS as TURN_ROWS
 from plugrad.kernels.transpose import transpose_rows
 
@@ -48,35 +48,15 @@ def activate(y, first_row, last_row, first_column, last_column, activation):
 @kernel
 def dense_forward(x, w, b, y, activation):
     """y (m, n) = act(x (m, k) · w (k, n) + b); b (n,), or (0,) for none. All C-contiguous, of one type."""
-    rows, columns = y.shape
     depth = x.shape[1]
-    size = y.itemsize
-    across = (columns + TASK_COLUMNS - 1) // TASK_COLUMNS
-    down = (rows + TASK_ROWS - 1) // TASK_ROWS
-    for task in prange(across * down):
-        row = task // across * TASK_ROWS
-        column = task % across * TASK_COLUMNS
-        height = min(TASK_ROWS, rows - row)
-        width = min(TASK_COLUMNS, columns - column)
-        bias = b.ctypes.data + column * size if b.size else 0
-        multiply_block(
-            y,
-            x.ctypes.data + row * depth * size,
-            depth,
-            1,
-            w.ctypes.data + column * size,
-            columns,
-            bias,
-            0,
-            y.ctypes.data + (row * columns + column) * size,
-            columns,
-            height,
-            width,
-            depth,
-            1 if activation == RELU else 0,
-        )
+    bias = b.ctypes.data if b.size else 0
+    relu = 1 if activation == RELU else 0
+    for task in prange(count_tasks(y)):
+        multiply_task(task, x.ctypes.data, depth, 1, w, bias, 0, y, depth, relu)
         if activation > RELU:
-            activate(y, row, row + height, column, column + width, activation)
+            row, column = task_corner(task, y)
+            last_row, last_column = min(row + TASK_ROWS, y.shape[0]), min(column + TASK_COLUMNS, y.shape[1])
+            activate(y, row, last_row, column, last_column, activation)
 
 
 @kernel
@@ -120,30 +100,10 @@ def sum_rows(dz, db, first, last):
 
 @kernel
 def multiply_share(share, a, row_step, depth_step, b, c, depth):
-    """One of SHARES equal parts of c = a·b, in whole tasks; steps as in `multiply`."""
-    rows, columns = c.shape
-    size = c.itemsize
-    across = (columns + TASK_COLUMNS - 1) // TASK_COLUMNS
-    tasks = across * ((rows + TASK_ROWS - 1) // TASK_ROWS)
+    """One of SHARES equal parts of c = A·b, in whole tasks; arguments as in `multiply`."""
+    tasks = count_tasks(c)
     for task in range(share * tasks // SHARES, (share + 1) * tasks // SHARES):
-        row = task // across * TASK_ROWS
-        column = task % across * TASK_COLUMNS
-        multiply_block(
-            c,
-            a.ctypes.data + row * row_step * size,
-            row_step,
-            depth_step,
-            b.ctypes.data + column * size,
-            columns,
-            0,
-            0,
-            c.ctypes.data + (row * columns + column) * size,
-            columns,
-            min(TASK_ROWS, rows - row),
-            min(TASK_COLUMNS, columns - column),
-            depth,
-            0,
-        )
+        multiply_task(task, a, row_step, depth_step, b, 0, 0, c, depth, 0)
 
 
 @kernel
@@ -165,8 +125,8 @@ def dense_backward(x, w, y, g, activation, dz, wt, dx, dw, db):
             transpose_rows(w, wt, turn * TURN_ROWS, min(k, (turn + 1) * TURN_ROWS))
     for share in prange(SHARES):
         if dw.size:
-            multiply_share(share, x, 1, k, dz, dw, m)
+            multiply_share(share, x.ctypes.data, 1, k, dz, dw, m)
         if dx.size:
-            multiply_share(share, dz, n, 1, wt, dx, n)
+            multiply_share(share, dz.ctypes.data, n, 1, wt, dx, n)
         for block in range(share * sums // SHARES, (share + 1) * sums // SHARES):
             sum_rows(dz, db, block * TASK_COLUMNS, min(n, (block + 1) * TASK_COLUMNS))

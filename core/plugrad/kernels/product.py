@@ -52,33 +52,40 @@ def multiply_block(kind, a, row_step, depth_step, b, ldb, init, init_step, c, ld
 
 
 @kernel
+def count_tasks(c):
+    """Into how many tasks a product that fills c is cut."""
+    rows, columns = c.shape
+    return ((rows + TASK_ROWS - 1) // TASK_ROWS) * ((columns + TASK_COLUMNS - 1) // TASK_COLUMNS)
+
+
+@kernel
+def task_corner(task, c):
+    """(row, column) at which a task's block of c begins."""
+    across = (c.shape[1] + TASK_COLUMNS - 1) // TASK_COLUMNS
+    return task // across * TASK_ROWS, task % across * TASK_COLUMNS
+
+
+@kernel
+def multiply_task(task, a, row_step, depth_step, b, init, init_step, c, depth, relu):
+    """One task of c = init + A·b; arguments as in `multiply`. Tasks write to different places."""
+    rows, columns = c.shape
+    size = c.itemsize
+    row, column = task_corner(task, c)
+    at_a, at_b = a + row * row_step * size, b.ctypes.data + column * size
+    at_init = 0 if init == 0 else init + (row * init_step + column) * size
+    at_c = c.ctypes.data + (row * columns + column) * size
+    height, width = min(TASK_ROWS, rows - row), min(TASK_COLUMNS, columns - column)
+    multiply_block(
+        c, at_a, row_step, depth_step, at_b, columns, at_init, init_step, at_c, columns, height, width, depth, relu
+    )  # fmt: skip
+
+
+@kernel
 def multiply(a, row_step, depth_step, b, init, init_step, c, depth, relu):
-    """c (m, n) = init + A·b, in tasks that write to different places.
+    """c (m, n) = init + A·b.
 
     a: address of an array whose element (i, k) lies row_step*i + depth_step*k elements on; b (depth, n) contiguous;
     init: address of the first row of what is added, 0 for nothing, read with init_step between rows; c contiguous.
     """
-    rows, columns = c.shape
-    size = c.itemsize
-    across = (columns + TASK_COLUMNS - 1) // TASK_COLUMNS
-    down = (rows + TASK_ROWS - 1) // TASK_ROWS
-    for task in prange(across * down):
-        row = task // across * TASK_ROWS
-        column = task % across * TASK_COLUMNS
-        at_init = 0 if init == 0 else init + (row * init_step + column) * size
-        multiply_block(
-            c,
-            a + row * row_step * size,
-            row_step,
-            depth_step,
-            b.ctypes.data + column * size,
-            b.shape[1],
-            at_init,
-            init_step,
-            c.ctypes.data + (row * columns + column) * size,
-            columns,
-            min(TASK_ROWS, rows - row),
-            min(TASK_COLUMNS, columns - column),
-            depth,
-            relu,
-        )
+    for task in prange(count_tasks(c)):
+        multiply_task(task, a, row_step, depth_step, b, init, init_step, c, depth, relu)
