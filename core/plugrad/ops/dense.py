@@ -7,6 +7,7 @@ from plugrad.errors import InputError, PlugradError, ShapeError
 from plugrad.kernels import dense as kernels
 from plugrad.kernels.product import PARALLEL_WORK
 from plugrad.op import op
+from plugrad.ops.arrays import plain
 
 FUSED = {
     None: kernels.IDENTITY,
@@ -63,9 +64,7 @@ def dense(x, weight, bias=None, activation=None):
 
     def backward(g, to_x, to_weight, to_bias=None):
         no_vector, no_matrix = _NOTHING[dtype]
-        g = np.ascontiguousarray(g, dtype=dtype)
-        if not g.flags.writeable:  # a broadcast view; as an argument it would be another type to compile for
-            g = g.copy()
+        g = plain(g, dtype)
         if g.ndim != 2:
             g = g.reshape(rows, columns)
         if to_x is None:
