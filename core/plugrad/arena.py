@@ -15,6 +15,9 @@ import numpy as np
 SMALLEST_BYTES = 512
 # Larger arrays come straight from the system: they are rare, and keeping them would double a large model's memory.
 LARGEST_BYTES = 64 << 20
+# How many arrays of a shape are looked at before a new one is made. A step takes them in turn and frees them in turn,
+# so the next one is nearly always free; where thousands are in use, looking at all of them would cost more than malloc.
+MOST_TRIED = 16
 # When a thread's arena holds more than this it forgets all; arrays in use live on through their users.
 LIMIT_BYTES = 512 << 20
 
@@ -35,7 +38,7 @@ def empty(shape, dtype):
     if pool is not None:
         buffers, place = pool
         count = len(buffers)
-        for _ in range(count):
+        for _ in range(count if count < MOST_TRIED else MOST_TRIED):
             place = place + 1 if place + 1 < count else 0
             if getrefcount(buffers[place]) == _FREE:
                 pool[1] = place

@@ -29,6 +29,13 @@ class Layer:
         """The layer's output for a batch."""
         raise PlugradError(f"{type(self).__name__} does not define forward(self, x)")
 
+    def as_dense(self):
+        """(weight, bias or None, activation) for a layer that is `plugrad.dense` of these on its input, else None.
+
+        A container may compute a run of such layers by one call of `plugrad.dense_stack`.
+        """
+        return None
+
     def __call__(self, *inputs):
         if not self._built:
             if mode.builder is None:

@@ -40,7 +40,8 @@ def op(function=None, *, example=None, examples=(), name=None, smooth=True):
         for i in inputs:
             if isinstance(i, Tensor):
                 arrays.append(i.data)
-                followed = followed or i.tape is not None or i.requires_grad
+                if i.requires_grad or i.tape is not None:
+                    followed = True
             else:
                 arrays.append(np.asarray(i) if type(i) is list else i)
         value, gradients = function(*arrays, **options)
@@ -65,14 +66,14 @@ def _record(title, result, inputs, gradients):
     for place, i in enumerate(inputs):
         origin = shape = None
         if isinstance(i, Tensor):
-            if i.tape is not None:
-                its_tape, origin = locate(i)
+            if i.requires_grad:
+                origin = i
+            elif i.tape is not None:
+                its_tape, origin = (i.tape, i.number) if i.tape.merged is None else locate(i)
                 if tape is None or tape is its_tape:
                     tape = its_tape
                 else:  # two tapes become one, and entries of the shorter get new numbers
                     return _record_after_merge(title, result, inputs, gradients, tape, its_tape)
-            elif i.requires_grad:
-                origin = i
             if origin is not None:
                 shape = i.data.shape
                 if separate and (place >= len(gradients) or gradients[place] is None):

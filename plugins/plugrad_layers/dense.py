@@ -46,6 +46,9 @@ class Dense(pg.Layer):
             return pg.dense(x, self.weight, self.bias, activation=self.activation)
         return ACTIVATIONS[self.activation](pg.dense(x, self.weight, self.bias))
 
+    def as_dense(self):
+        return (self.weight, self.bias, self.activation) if self.activation in FUSED and self._built else None
+
     @classmethod
     def example(cls):
         """What `plugrad.testing.check_plugin` tries this layer with."""

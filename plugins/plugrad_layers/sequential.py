@@ -7,10 +7,23 @@ import plugrad as pg
 from plugrad.errors import InputError
 from plugrad_layers.dense import Dense
 
+# Weights of consecutive dense layers are read anew for every block of rows: they should fit into the second-level
+# cache.
+STACK_BYTES = 1 << 20
+
 
 def takes_mask(layer):
     """Whether a layer's forward is `forward(x, mask, ...)`."""
     return list(inspect.signature(layer.forward).parameters)[1:2] == ["mask"]
+
+
+def _run(layers, arrays, activations, x):
+    """The output of consecutive dense layers; one alone, or one that x does not fit, goes its usual way."""
+    if len(layers) == 1 or x.shape[-1:] != arrays[0].shape[:1]:
+        for layer in layers:
+            x = layer(x)
+        return x
+    return pg.dense_stack(x, *arrays, activations=tuple(activations))
 
 
 @dataclass
@@ -30,10 +43,32 @@ class Sequential(pg.Layer):
                 raise InputError(f"Sequential: number {number} of its layers is a {type(layer).__name__}, not a layer")
 
     def forward(self, x, mask=None):
+        if mask is None and pg.mode.watch is None and pg.mode.builder is None:
+            return self._in_stacks(x)
         for layer in self.layers:
             # Looked up only where there is a mask: the signature costs more than a small layer's arithmetic.
             x = layer(x, mask) if mask is not None and takes_mask(layer) else layer(x)
         return x
+
+    def _in_stacks(self, x):
+        """The same as layer by layer, with consecutive dense layers computed by one call."""
+        waiting, arrays, activations, size = [], [], [], 0
+        for layer in self.layers:
+            dense = layer.as_dense()
+            if dense is None:
+                x = _run(waiting, arrays, activations, x) if waiting else x
+                waiting, arrays, activations, size = [], [], [], 0
+                x = layer(x)
+                continue
+            weight = dense[0].data
+            size += weight.nbytes
+            if size > STACK_BYTES and waiting:
+                x = _run(waiting, arrays, activations, x)
+                waiting, arrays, activations, size = [], [], [], weight.nbytes
+            waiting.append(layer)
+            arrays += dense[:2]
+            activations.append(dense[2])
+        return _run(waiting, arrays, activations, x) if waiting else x
 
     @classmethod
     def example(cls):

@@ -43,11 +43,12 @@ from plugrad.ops.shape import (
     transpose,
 )
 from plugrad.ops.softmax import log_softmax, logsumexp, softmax
+from plugrad.ops.stack import dense_stack
 
 __all__ = [
     "abs", "add", "binary_cross_entropy_with_logits", "broadcast_to", "clip", "concat", "cross_entropy", "dense",
-    "divide", "dropout", "elu", "embedding", "exp", "expand_dims", "gelu", "getitem", "huber", "leaky_relu", "log",
-    "log_softmax", "logsumexp", "mae", "matmul", "max", "maximum", "mean", "min", "minimum", "moveaxis", "mse",
-    "multiply", "negative", "power", "relu", "reshape", "selu", "sigmoid", "silu", "softmax", "softplus", "sqrt",
-    "squeeze", "stack", "subtract", "sum", "tanh", "transpose", "var", "where",
+    "dense_stack", "divide", "dropout", "elu", "embedding", "exp", "expand_dims", "gelu", "getitem", "huber",
+    "leaky_relu", "log", "log_softmax", "logsumexp", "mae", "matmul", "max", "maximum", "mean", "min", "minimum",
+    "moveaxis", "mse", "multiply", "negative", "power", "relu", "reshape", "selu", "sigmoid", "silu", "softmax",
+    "softplus", "sqrt", "squeeze", "stack", "subtract", "sum", "tanh", "transpose", "var", "where",
 ]  # fmt: skip

@@ -8,6 +8,8 @@ def plain(array, dtype=None):
 
     A read-only array (a broadcast view, say) is another type to Numba, which would compile the kernel again for it.
     """
+    if type(array) is np.ndarray and array.flags.carray and (dtype is None or array.dtype == dtype):
+        return array
     result = np.ascontiguousarray(array, dtype=dtype)
     if result.ndim != np.ndim(array):  # ascontiguousarray makes one axis of none
         result = result.reshape(np.shape(array))
