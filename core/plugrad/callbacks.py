@@ -1,6 +1,9 @@
 """What can be hung into a training."""
 
+import contextlib
 import sys
+
+from plugrad.compiling import shown_by
 
 
 class Callback:
@@ -27,6 +30,7 @@ class Progress(Callback):
     def __init__(self, description="training"):
         self.description = description
         self.bar = None
+        self.exit = contextlib.ExitStack()
 
     def on_train_start(self, trainer):
         if not sys.stderr.isatty():
@@ -45,6 +49,7 @@ class Progress(Callback):
         self.bar = Bar(*columns, console=Console(stderr=True), transient=True)
         self.bar.start()
         self.task = self.bar.add_task(self.description, total=trainer.epochs, completed=trainer.epoch, shown="")
+        self.exit.enter_context(shown_by(lambda text: self.bar.update(self.task, shown=text or "")))
 
     def on_epoch_end(self, trainer, row):
         if self.bar is not None:
@@ -55,6 +60,7 @@ class Progress(Callback):
             )
 
     def on_train_end(self, trainer):
+        self.exit.close()
         if self.bar is not None:
             self.bar.stop()
             self.bar = None

@@ -148,6 +148,35 @@ def model_inspect(file, as_json):
     _print(json.dumps(content, indent=2) if as_json else model_report(content))
 
 
+@plugrad.command("warmup")
+@click.option("--float64", is_flag=True, help="Compile for float64 too; applications use float32.")
+def warmup(float64):
+    """Compile all kernels now, into the cache of this machine, so that nothing waits for them later.
+
+    Without it every kernel is compiled when it is first used.
+    """
+    import numpy as np
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from plugrad.kernel import cache_folder
+    from plugrad.warmup import check_writable, warm_up
+
+    check_writable(cache_folder())
+    failed = []
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        for dtype in (np.float32, np.float64) if float64 else (np.float32,):
+            task = bar.add_task("compiling")
+
+            def show(name, done, count, task=task, kind=dtype.__name__):
+                bar.update(task, description=f"{name} ({kind})", completed=done, total=count)
+
+            failed += warm_up(show, dtype)
+    for name, problem in failed:
+        _say(f"plugrad: warning: {name}: {problem}")
+    _say(f"kernels are ready in {cache_folder()}")
+
+
 def _invoke(command, argv, prog_name):
     # Not command.main(): that one handles a closed pipe and an interrupt in its own way, with exit status 1.
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from plugrad import threads
+from plugrad import compiling, threads
 
 # NaN and infinity keep their meaning, so neither nnan nor ninf.
 FASTMATH = frozenset({"nsz", "arcp", "contract", "afn", "reassoc"})
@@ -21,6 +21,10 @@ FASTMATH = frozenset({"nsz", "arcp", "contract", "afn", "reassoc"})
 # Below this many elements in its largest array a kernel runs on the calling thread: entering a parallel region
 # costs some 3 µs, the time in which one core passes over about 20,000 float32.
 PARALLEL_ELEMENTS = 32_768
+
+
+KERNELS = []
+"""Every kernel there is, in the order in which their files were imported."""
 
 
 class Kernel:
@@ -35,6 +39,7 @@ class Kernel:
         self.function = function
         self.shared = "prange" in function.__code__.co_names
         self.fastmath = fastmath
+        KERNELS.append(self)
 
     def __call__(self, *args):
         if self.shared:
@@ -49,20 +54,21 @@ class Kernel:
         return _compile(self, parallel=False)
 
     @functools.cached_property
-    def parallel(self):
-        """The compiled form whose outermost loop is shared among the threads."""
-        compiled = None
+    def _parallel(self):
+        threads.choose_layer()
+        return _compile(self, parallel=True)
 
-        def call(*args):
-            nonlocal compiled
-            if not threads.parallel_allowed():
-                return self.serial(*args)
-            if compiled is None:
-                threads.choose_layer()
-                compiled = _compile(self, parallel=True)
-            return threads.parallel_call(compiled, args)
+    def parallel(self, *args):
+        """Call the compiled form whose outermost loop is shared among the threads."""
+        if not threads.parallel_allowed():
+            return self.serial(*args)
+        return threads.parallel_call(self._parallel, args)
 
-        return call
+    def compile_parallel(self):
+        """Compile the parallel form for all types of arguments that the serial form was compiled for."""
+        if self.shared and "serial" in vars(self):
+            for signature in self.serial.signatures:
+                self._parallel.compile(signature)
 
     def resolve(self):
         """What another kernel's compiled code calls in place of this object."""
@@ -105,6 +111,7 @@ def kernel(function=None, *, fastmath=True):
 def _compile(kernel, parallel):
     import numba
 
+    compiling.listen()
     function = kernel.function
     names = {
         name: value.resolve()
@@ -146,7 +153,8 @@ def cache_folder():
     import llvmlite.binding
     import numba
 
-    digest = hashlib.sha256(f"{sys.version_info[:2]} {llvmlite.binding.get_host_cpu_name()}".encode())
+    told_apart = sys.version_info[:2], llvmlite.binding.get_host_cpu_name(), numba.config.BOUNDSCHECK
+    digest = hashlib.sha256(repr(told_apart).encode())
     here = Path(__file__).parent
     for path in [*sorted((here / "kernels").glob("*.py")), here / "kernel.py"]:
         digest.update(path.read_bytes())

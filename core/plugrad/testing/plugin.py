@@ -92,7 +92,7 @@ def _named(name, check, entry, names):
         raise AssertionError(f"{name}: {type(error).__name__}: {error}") from error
 
 
-def _example(cls, rest=()):
+def example_of(cls, rest=()):
     """What `cls.example()` gives, or the class made without arguments and `rest` behind it."""
     if hasattr(cls, "example"):
         return cls.example()
@@ -103,7 +103,7 @@ def _example(cls, rest=()):
 
 
 def _layer(cls, names):
-    found = _example(cls, ((6,),))
+    found = example_of(cls, ((6,),))
     pair = isinstance(found, tuple) and len(found) == 2
     require(pair, "example() of a layer must give (layer, input_shape) or (layer, batch)")
     layer, given = found
@@ -115,7 +115,7 @@ def _layer(cls, names):
 
 def _loss(cls, names):
     rng = np.random.default_rng(29)
-    found = _example(cls, (rng.normal(size=(4, 3)), rng.normal(size=(4, 3))))
+    found = example_of(cls, (rng.normal(size=(4, 3)), rng.normal(size=(4, 3))))
     require(isinstance(found, tuple) and len(found) == 3, "example() of a loss must give (loss, prediction, target)")
     check_loss(*found)
 
@@ -123,8 +123,8 @@ def _loss(cls, names):
 CHECKS = {
     "register_layers": _layer,
     "register_losses": _loss,
-    "register_optimizers": lambda cls, names: check_optimizer(_example(cls)),
-    "register_initializers": lambda cls, names: check_initializer(_example(cls)),
-    "register_schedules": lambda cls, names: check_schedule(_example(cls)),
+    "register_optimizers": lambda cls, names: check_optimizer(example_of(cls)),
+    "register_initializers": lambda cls, names: check_initializer(example_of(cls)),
+    "register_schedules": lambda cls, names: check_schedule(example_of(cls)),
 }
 """How each hook's classes are checked: function of the class and of the Registry that knows its plugin."""
