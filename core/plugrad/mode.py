@@ -36,24 +36,30 @@ class RandomStream:
         return self.seed, self.step, self.draws
 
 
-@contextlib.contextmanager
-def _set(name, value):
-    before = getattr(mode, name)
-    setattr(mode, name, value)
-    try:
-        yield value
-    finally:
-        setattr(mode, name, before)
+class _Setting(contextlib.ContextDecorator):
+    """A context in which attributes of `mode` have other values; a class, since a generator costs 1 µs more a step."""
+
+    def __init__(self, **values):
+        self.values, self.before = values, []
+
+    def __enter__(self):
+        state = mode.__dict__  # of this thread
+        self.before.append({name: getattr(mode, name) for name in self.values})
+        state.update(self.values)
+        return next(iter(self.values.values()))
+
+    def __exit__(self, *failure):
+        mode.__dict__.update(self.before.pop())
 
 
 def no_grad():
     """A context in which nothing is recorded: for predictions, where no gradient will be asked for."""
-    return _set("recording", False)
+    return _Setting(recording=False)
 
 
 def recording():
     """A context in which ops are recorded, also inside `no_grad()`."""
-    return _set("recording", True)
+    return _Setting(recording=True)
 
 
 def training(seed=0, step=0):
@@ -61,25 +67,22 @@ def training(seed=0, step=0):
 
     seed, step: with the same two, all random draws inside are the same.
     """
-    return _set("training", RandomStream(seed, step))
+    return _Setting(training=RandomStream(seed, step))
 
 
 def predicting():
     """A context in which layers behave as in prediction and nothing is recorded, also inside `training()`."""
-    stack = contextlib.ExitStack()
-    stack.enter_context(_set("training", None))
-    stack.enter_context(no_grad())
-    return stack
+    return _Setting(training=None, recording=False)
 
 
 def watching(function):
     """A context in which function(layer, output) is called after every layer."""
-    return _set("watch", function)
+    return _Setting(watch=function)
 
 
 def building(builder):
     """A context in which layers met for the first time are built by builder.build(layer, inputs)."""
-    return _set("builder", builder)
+    return _Setting(builder=builder)
 
 
 def is_training():

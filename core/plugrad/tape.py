@@ -91,22 +91,20 @@ def backward(tape, last, seed, retain):
 
 def _write_together(entry, gradient, waiting, owned):
     """Let one function write the gradients of all inputs, leaves' straight into their own memory."""
-    outs, direct = [], []
+    outs, rest = [], []
     for target, shape in zip(entry.inputs, entry.shapes):  # noqa: B905 - made together, in a hot path
         if target is None:
             outs.append(None)
         elif type(target) is int or target.grad is not None or target.gradient_memory is None:
-            outs.append(arena.empty(shape, gradient.dtype))
+            out = arena.empty(shape, gradient.dtype)
+            outs.append(out)
+            rest.append((target, out))
         else:
             # Taken at once, so that a leaf which is two inputs of this op gives its memory to the first alone.
             target.grad = target.gradient_memory
             outs.append(target.grad)
-            direct.append(len(outs) - 1)
     entry.gradients(gradient, *outs)
-    for place, target in enumerate(entry.inputs):
-        out = outs[place]
-        if out is None or place in direct:
-            continue
+    for target, out in rest:
         if type(target) is int and waiting[target] is None:
             waiting[target], owned[target] = out, True
         else:

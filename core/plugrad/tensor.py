@@ -6,6 +6,10 @@ from plugrad import tape as tapes
 from plugrad.errors import PlugradError, ShapeError
 
 
+# What backward starts from at a single number: made once, since gradient functions never write into what they are given.
+_SEEDS = {np.dtype(kind): np.ones((), kind) for kind in (np.float32, np.float64)}
+
+
 class Tensor:
     """An array in an expression whose gradient may be asked for.
 
@@ -47,7 +51,9 @@ class Tensor:
                 raise ShapeError(
                     f"backward starts from a single number; of shape {self.shape}, give it a gradient of that shape"
                 )
-            gradient = np.ones(self.data.shape, self.data.dtype)
+            gradient = _SEEDS.get(self.data.dtype) if self.data.ndim == 0 else None
+            if gradient is None:
+                gradient = np.ones(self.data.shape, self.data.dtype)
         else:
             gradient = np.ascontiguousarray(as_data(gradient), dtype=self.data.dtype).reshape(
                 np.shape(as_data(gradient))
