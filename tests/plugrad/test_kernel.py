@@ -1,5 +1,6 @@
 """Kernels as compiled code: the cache, the threads, child processes, and the plain function underneath."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -88,6 +89,43 @@ def test_a_forked_child_can_train(digest):
     parent, child = python(code)[0].split()
     assert parent == digest
     assert len(child) == len(digest)
+
+
+@pytest.mark.parametrize("method", sorted({"fork", "spawn"} & set(multiprocessing.get_all_start_methods())))
+def test_worker_processes_prepare_batches_while_this_one_trains(digest, tmp_path, method):
+    # What a worker computes goes through kernels too; the parent's training is the same as without them.
+    code = TRAIN + (
+        "def prepare(seed):\n"
+        "    x = np.random.default_rng(seed).normal(size=(300, 200)).astype(np.float32)\n"
+        "    return float(pg.matmul(x.T, pg.softmax(x).data).data.sum())\n"
+        "if __name__ == '__main__':\n"
+        "    import concurrent.futures as futures, multiprocessing\n"
+        "    expected = [prepare(seed) for seed in range(3)]\n"
+        f"    context = multiprocessing.get_context('{method}')\n"
+        "    with futures.ProcessPoolExecutor(2, mp_context=context) as pool:\n"
+        "        waiting = [pool.submit(prepare, seed) for seed in range(3)]\n"
+        "        print(train())\n"
+        "        assert np.allclose([w.result() for w in waiting], expected, rtol=1e-4)\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [digest]
+
+
+def test_a_thread_prefetches_batches_while_this_one_trains(digest):
+    code = TRAIN + (
+        "import threading\n"
+        "stop, made = threading.Event(), []\n"
+        "def prefetch():\n"
+        "    while not stop.is_set():\n"
+        "        x = np.random.default_rng(len(made)).normal(size=(300, 200)).astype(np.float32)\n"
+        "        made.append(float(pg.matmul(x.T, pg.softmax(x).data).data.sum()))\n"
+        "worker = threading.Thread(target=prefetch); worker.start()\n"
+        "print(train()); stop.set(); worker.join(); assert len(made) > 1"
+    )
+    assert python(code)[0] == digest
 
 
 def test_a_cache_that_cannot_be_written_is_one_warning(tmp_path):
