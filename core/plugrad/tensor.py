@@ -5,8 +5,8 @@ import numpy as np
 from plugrad import tape as tapes
 from plugrad.errors import PlugradError, ShapeError
 
-
-# What backward starts from at a single number: made once, since gradient functions never write into what they are given.
+# What backward starts from at a single number: made once, since gradient functions never write into what they are
+# given.
 _SEEDS = {np.dtype(kind): np.ones((), kind) for kind in (np.float32, np.float64)}
 
 

@@ -6,8 +6,6 @@ NumPy lets a program put its own functions in the place of malloc (NEP 49), thro
 import contextlib
 import ctypes
 
-import numpy as np
-
 SET_HANDLER, GET_HANDLER = 304, 305  # places in NumPy's table of C functions
 
 _MALLOC = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)

@@ -6,8 +6,8 @@ from allocations import counted
 
 import plugrad as pg
 from plugrad.optimizer import OptimizerRun
-from plugrad_layers import Dense, Dropout, LayerNorm, Residual, Sequential
-from plugrad_losses import MSE, CrossEntropy
+from plugrad_layers import Dense, Sequential
+from plugrad_losses import MSE
 from plugrad_optimizers import Adam
 
 LARGEST = 4096
