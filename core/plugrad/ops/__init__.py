@@ -2,6 +2,7 @@
 
 from plugrad.ops import operators  # noqa: F401 - gives Tensor its operators
 from plugrad.ops.dense import dense
+from plugrad.ops.dense_stack import dense_stack
 from plugrad.ops.elementwise import (
     abs,
     add,
@@ -43,7 +44,6 @@ from plugrad.ops.shape import (
     transpose,
 )
 from plugrad.ops.softmax import log_softmax, logsumexp, softmax
-from plugrad.ops.stack import dense_stack
 
 __all__ = [
     "abs", "add", "binary_cross_entropy_with_logits", "broadcast_to", "clip", "concat", "cross_entropy", "dense",

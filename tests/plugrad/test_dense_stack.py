@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 import plugrad as pg
 from plugrad.errors import InputError, PlugradError, ShapeError
-from plugrad.kernels import stack as kernels
+from plugrad.kernels import dense_stack as kernels
 from plugrad.mode import watching
-from plugrad.ops import stack
 from plugrad.ops.dense import FUSED
+from plugrad.ops.dense_stack import _plan, _plans
 from plugrad.parameters import ParameterStore
 from plugrad_layers import Dense, Dropout, LayerNorm, Sequential, sequential
 
@@ -115,7 +115,7 @@ def test_nothing_outside_is_read_or_written():
         assert np.isnan(whole[:32]).all()
         assert np.isnan(whole[32 + part.size :]).all()
     values, out = np.full(rows * 9 + 64, np.nan), np.full(rows * 3 + 64, np.nan)
-    plan = stack._plan(tuple(arrays), ("tanh", "relu"))
+    plan = _plan(tuple(arrays), ("tanh", "relu"))
     kernels.stack_forward.serial(x, plan.table, values[: rows * 9], out[: rows * 3])
     assert np.isnan(values[rows * 9 :]).all()
     assert np.isnan(out[rows * 3 :]).all()
@@ -142,10 +142,10 @@ def test_plans_go_with_their_arrays():
     arrays = made((3, 4, 2), np.float64)
     key = id(arrays[0])
     pg.dense_stack(np.ones((2, 3)), *arrays, activations=(None, None))
-    assert key in stack._plans
+    assert key in _plans
     del arrays
     gc.collect()
-    assert key not in stack._plans
+    assert key not in _plans
 
 
 @pytest.mark.parametrize(

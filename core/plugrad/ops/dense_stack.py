@@ -7,7 +7,7 @@ import numpy as np
 
 from plugrad import arena
 from plugrad.errors import InputError, PlugradError, ShapeError
-from plugrad.kernels import stack as kernels
+from plugrad.kernels import dense_stack as kernels
 from plugrad.kernels.product import PARALLEL_WORK
 from plugrad.mode import mode
 from plugrad.op import op

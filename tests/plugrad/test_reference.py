@@ -1,0 +1,30 @@
+"""The reference page says what the docstrings say, and every public function is one and has one."""
+
+import inspect
+import runpy
+from pathlib import Path
+
+import pytest
+
+import plugrad as pg
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_page_is_up_to_date():
+    made = runpy.run_path(str(DOCS / "reference.py"))["page"]()
+    assert (DOCS / "reference.md").read_text() == made, "run: python docs/reference.py"
+
+
+@pytest.mark.parametrize("name", pg.ops.__all__)
+def test_every_name_of_the_ops_is_a_documented_function(name):
+    function = getattr(pg, name)
+    assert inspect.isfunction(function), f"plugrad.{name} is a {type(function).__name__}"
+    assert inspect.getdoc(function)
+
+
+def test_every_op_is_public():
+    public = {getattr(pg, name) for name in pg.ops.__all__}
+    hidden = [name for name, op in pg.OPS.items() if op not in public and op.__module__.startswith("plugrad.ops")]
+    wrapped = [name for name in hidden if name in pg.ops.__all__]  # concat takes a list, its op the arrays
+    assert hidden == wrapped
