@@ -16,8 +16,8 @@ PAGE = Path(__file__).with_name("reference.md")
 HEAD = """# Reference
 
 Functions take NumPy arrays or Tensors and return Tensors; their meaning follows NumPy where NumPy has the function and
-PyTorch where it has not. Images are (batch, height, width, channels), sequences (batch, length, features). What does not fit is
-refused with a `ShapeError` or an `InputError` that names the function, what it expected and what it got.
+PyTorch where it has not. Images are (batch, height, width, channels), sequences (batch, length, features). What does
+not fit is refused with a `ShapeError` or an `InputError` that names the function, what it expected and what it got.
 
 This page is made from the docstrings by `python docs/reference.py`.
 """
