@@ -7,12 +7,14 @@ import numpy as np
 
 from plugrad.errors import InputError
 from plugrad.files import atomic_write
-from plugrad.mode import training
+from plugrad.mode import no_grad, training
 from plugrad.optimizer import OptimizerRun
 from plugrad.plugins import registry
 
 # The smoothed loss is a running mean that keeps this share of the past.
-SMOOTHING = 0.9
+SMOOTHING = 0.8
+# The slope of the loss is looked for in windows of this share of the steps.
+WINDOW = 0.15
 # The run ends when the smoothed loss is above its lowest by so many times what it was at first (or has fallen by):
 # larger rates can only be worse.
 BLOWN_UP = 3.0
@@ -20,9 +22,10 @@ BLOWN_UP = 3.0
 
 @dataclass
 class RateRange:
-    """What a range test found. rates: those tried; raw_losses: the loss of each step; losses: these smoothed.
+    """What a range test found. rates: those tried; raw_losses: the loss of each step.
 
-    suggestion: the rate at which the smoothed loss falls most steeply over the logarithm of the rate; NaN if it never
+    losses: these smoothed, after taking out by how much each step's batch was harder than others before the first step.
+    suggestion: the rate around which the loss falls most steeply over the logarithm of the rate; NaN if it never
     falls. For a schedule with a peak (OneCycle) a rate up to ten times larger may do.
     """
 
@@ -92,26 +95,37 @@ def find_learning_rate(
 
 
 def _run(model, x, y, loss, optimizer, rates, batch_size, seed):
-    """(losses, smoothed losses) of the steps that were made."""
-    run = OptimizerRun(optimizer, model.store)
-    raw, smoothed, mean, lowest = [], [], 0.0, math.inf
-    for step, rows in zip(range(len(rates)), _batches(len(x), batch_size, seed), strict=False):
-        model.store.zero_grad()
+    """(losses, these freed of the differences between batches and smoothed) of the steps that were made."""
+    batches = _batches(len(x), batch_size, seed)
+    batches = [next(batches) for _ in rates]
+
+    def evaluate(step):
         with training(seed, step):
-            value = loss(model(x[rows]), y[rows])
-        number = value.item()
-        if not math.isfinite(number):
+            return loss(model(x[batches[step]]), y[batches[step]])
+
+    with no_grad():
+        before = np.array([evaluate(step).item() for step in range(len(rates))])
+    if not np.isfinite(before).all():
+        raise InputError("find_learning_rate: the loss is not finite before the first step; look at the data")
+    run = OptimizerRun(optimizer, model.store)
+    raw, smoothed, mean = [], [], 0.0
+    usual = before.mean()
+    for step, rate in enumerate(rates):
+        model.store.zero_grad()
+        value = evaluate(step)
+        if not math.isfinite(value.item()):
             break
-        mean = SMOOTHING * mean + (1 - SMOOTHING) * number
-        raw.append(number)
+        raw.append(value.item())
+        # A batch that was hard at first stays so in proportion to what is left of the loss.
+        left = min(abs(smoothed[-1] / usual), 1.0) if smoothed and usual else 1.0
+        freed = raw[-1] - left * (before[step] - usual)
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * freed
         smoothed.append(mean / (1 - SMOOTHING ** (step + 1)))
-        lowest = min(lowest, smoothed[-1])
+        lowest = min(smoothed)
         if smoothed[-1] - lowest > BLOWN_UP * max(abs(smoothed[0]), smoothed[0] - lowest):
             break
         value.backward()
-        run.step(float(rates[step]))
-    if not raw:
-        raise InputError("find_learning_rate: the loss is not finite before the first step; look at the data")
+        run.step(float(rate))
     return np.array(raw), np.array(smoothed)
 
 
@@ -126,13 +140,20 @@ def _batches(count, batch_size, seed):
 
 
 def _steepest(rates, losses):
-    """The rate where the loss falls most steeply before it is lowest; what comes after is the way up."""
-    end = int(np.argmin(losses)) + 1
-    if end < 2:
+    """The rate around which the loss falls most steeply.
+
+    Only what goes below all before counts: coming back from a step that was too long is steep as well. The slope is
+    that of a line through a window of steps: between two steps it would be the batches'.
+    """
+    lowest = np.minimum.accumulate(losses)
+    width = max(3, round(len(losses) * WINDOW))
+    if len(losses) < width:
         return math.nan
-    slope = np.gradient(losses[:end], np.log(rates[:end]))
-    place = int(np.argmin(slope))
-    return float(rates[place]) if slope[place] < 0 else math.nan
+    x = np.log(rates[:width])
+    x -= x.mean()  # the steps are evenly spaced in it, so every window has the same
+    slopes = np.lib.stride_tricks.sliding_window_view(lowest, width) @ x
+    place = int(np.argmin(slopes))
+    return float(math.sqrt(rates[place] * rates[place + width - 1])) if slopes[place] < 0 else math.nan
 
 
 def _check(x, y, low, high, steps, batch_size):
