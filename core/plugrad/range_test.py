@@ -46,6 +46,10 @@ class RateRange:
         axes.plot(self.rates, self.losses, color="#1f6f8b", label="smoothed")
         if math.isfinite(self.suggestion):
             axes.axvline(self.suggestion, color="#d1495b", linestyle=":", label=f"steepest: {self.suggestion:.2g}")
+        # A single step far beyond the others would leave them a flat line.
+        lowest, highest = float(self.losses.min()), float(self.losses.max())
+        margin = 0.1 * (highest - lowest) + 1e-9
+        axes.set_ylim(lowest - margin, highest + margin)
         axes.set_xscale("log")
         axes.set_xlabel("learning rate")
         axes.set_ylabel("loss")

@@ -145,7 +145,7 @@ class Trainer:
         self.run = OptimizerRun(self.optimizer, self.model.store)
         self.mean = None if self.average is None else WeightAverage(self.model, self.average)
         self.penalized = bool(self.l1 or self.l2 or any(group.l1 or group.l2 for group in self.groups))
-        if self.schedule is not None:
+        if isinstance(self.schedule, Schedule):
             self.schedule.begin()
         self.history = History()
         self.epoch, self.first_step, self.waited, self.stop = 0, 0, 0, False
@@ -177,8 +177,8 @@ class Trainer:
         self._keep_best(row)
 
     def observe(self, row):
-        """Show a row of the history to the schedule; resuming shows it those of the epochs before."""
-        if self.schedule is not None:
+        """Show a row of the history to the schedule, unless it is a mere function; resuming shows those of before."""
+        if isinstance(self.schedule, Schedule):
             self.schedule.observe(row["epoch"], row.get("validation_loss", row["loss"]))
 
     def _step(self, x, y, norms):

@@ -9,6 +9,7 @@ import numpy as np
 from plugrad.mode import recording
 from plugrad.optimizer import OptimizerRun
 from plugrad.parameters import Parameter, ParameterStore
+from plugrad.schedule import Schedule
 from plugrad.sparse import SparseGradient
 from plugrad.tensor import Tensor
 from plugrad.testing.gradient import as_float, compare_gradient, require, require_close, require_same_bits
@@ -240,6 +241,8 @@ def check_schedule(schedule):
     """
     where = type(schedule).__name__
     _check_factors(schedule, where)
+    if not isinstance(schedule, Schedule):  # a plain function has no eyes for losses
+        return
     fresh = [schedule(step, 20) for step in range(20)]
     found = []
     for _ in range(2):
