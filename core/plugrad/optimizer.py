@@ -11,8 +11,8 @@ from plugrad.kernels import embedding as row_kernels
 from plugrad.kernels import optimizer as kernels
 from plugrad.parameters import aligned
 
-# Elements of a sparse parameter that are updated at a time: the rows, with what the optimizer remembers of them, stay
-# in the second-level cache between being gathered and being put back.
+# Elements of a sparse parameter that are updated at a time, and a row's at most more: the rows, with what the optimizer
+# remembers of them, stay in the second-level cache between being gathered and being put back.
 BLOCK_ELEMENTS = 32_768
 
 
@@ -73,12 +73,17 @@ class OptimizerRun:
             tuple(aligned(t.parameter.size, t.parameter.dtype).reshape(t.parameter.shape) for _ in names)
             for t in store.tables
         ]
-        # Parts and tables alike as (where, values, memory), so that a step slices nothing.
-        self._parts = [(part, part.values, tuple(m[part.stretch] for m in self.memory)) for part in store.parts]
+        # All that a step looks at, found once: for a small model a step is no more than a few calls.
+        self._parts = [
+            (part, part.values, part.gradients, tuple(m[part.stretch] for m in self.memory),
+             part.group.learning_rate_factor, part.group.weight_decay)
+            for part in store.parts
+        ]  # fmt: skip
         self._tables = [
-            (table, table.parameter.data.reshape(-1), tuple(m.reshape(-1) for m in memory))
+            (table, table.parameter.data.reshape(-1), memory, tuple(m.reshape(-1) for m in memory))
             for table, memory in zip(store.tables, self.table_memory, strict=True)
         ]
+        self._finishes = type(optimizer).finish is not Optimizer.finish
 
     def named_memory(self):
         """(name, array) for everything that is kept between steps."""
@@ -93,38 +98,44 @@ class OptimizerRun:
         rate = optimizer.learning_rate if rate is None else rate
         self.store.complete_gradients()
         if not self.steps:
-            for _, values, memory in (*self._parts, *self._tables):
-                optimizer.start(values, memory)
+            self._start()
         self.steps += 1
-        for part, values, memory in self._parts:
-            its_rate = rate * part.group.learning_rate_factor
-            if decay := self._decay(part.group):
+        for part, values, gradients, memory, factor, decay in self._parts:
+            its_rate = rate * factor
+            if decay is None:
+                decay = optimizer.weight_decay
+            if decay:
                 part.shrink(1 - its_rate * decay)
-            optimizer.update(values, part.gradients, memory, its_rate, self.steps)
-            optimizer.finish(values, memory, self.steps)
-        for (table, values, vectors), memory in zip(self._tables, self.table_memory, strict=True):
+            optimizer.update(values, gradients, memory, its_rate, self.steps)
+            if self._finishes:
+                optimizer.finish(values, memory, self.steps)
+        for table, values, memory, vectors in self._tables:
             if table.parameter.grad is not None:
                 self._update_rows(table, memory, rate * table.group.learning_rate_factor)
-            optimizer.finish(values, vectors, self.steps)
+            if self._finishes:
+                optimizer.finish(values, vectors, self.steps)
 
-    def _decay(self, group):
-        return self.optimizer.weight_decay if group.weight_decay is None else group.weight_decay
+    def _start(self):
+        for _, values, _, memory, _, _ in self._parts:
+            self.optimizer.start(values, memory)
+        for _, values, _, vectors in self._tables:
+            self.optimizer.start(values, vectors)
 
     def _update_rows(self, table, memory, rate):
         """Gather the rows that have a gradient, update them as vectors, and put them back; some at a time."""
         parameter, gradient = table.parameter, table.parameter.grad
         arrays = (parameter.data, *memory)
         width, dtype = parameter.shape[1], parameter.dtype
-        count = max(1, min(BLOCK_ELEMENTS // max(width, 1), parameter.shape[0]))
+        count = min(-(-BLOCK_ELEMENTS // max(width, 1)), parameter.shape[0])
         scratch = [arena.empty((count, width), dtype) for _ in arrays]
-        decay = self._decay(table.group) if parameter.decay else 0
+        decay = self.optimizer.weight_decay if table.group.weight_decay is None else table.group.weight_decay
         for first in range(0, len(gradient.rows), count):
             rows = gradient.rows[first : first + count]
             blocks = [block[: len(rows)] for block in scratch]
             for array, block in zip(arrays, blocks, strict=True):
                 _by_block(row_kernels.take_rows, array, rows, block)
             values, *vectors = (block.reshape(-1) for block in blocks)
-            if decay:
+            if decay and parameter.decay:
                 kernels.scale(values, dtype.type(1 - rate * decay))
             given = gradient.values[first : first + count].reshape(-1)
             self.optimizer.update(values, given, tuple(vectors), rate, self.steps)
