@@ -16,7 +16,8 @@ class Group:
     learning_rate_factor: multiplies the learning rate, after the schedule.
     weight_decay, l1, l2: take the place of the optimizer's weight decay and the Trainer's penalties; as those, they
         reach only parameters that decay (weights, not biases).
-    frozen: True leaves the parameters as they are, and their gradients are not even computed.
+    frozen: True leaves the parameters as they are, and their gradients are not even computed. Running statistics, which
+        are no parameters, go on.
 
     Raises InputError for values below 0.
     """

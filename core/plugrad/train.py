@@ -120,7 +120,7 @@ class Trainer:
         names = ("batch_size", "patience", "min_delta", "clip_norm", "clip_value", "l1", "l2")
         names += ("average", "shuffle", "seed")
         parts = {"loss": self.loss, "optimizer": self.optimizer, "schedule": self.schedule, "groups": self.groups}
-        described = {k: None if v is None else repr(v) for k, v in parts.items()}
+        described = {k: None if v is None else getattr(v, "__qualname__", repr(v)) for k, v in parts.items()}
         if self.schedule is not None:
             described["epochs"] = self.epochs  # a schedule may depend on the planned number of steps
         return {**{name: getattr(self, name) for name in names}, **described, "rows": len(self.x)}

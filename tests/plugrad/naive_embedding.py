@@ -44,3 +44,15 @@ def bag_gradient(table, bag_list, g, mode):
         for row in bag:
             out[row] += one / len(bag) if mode == "mean" else one
     return out
+
+
+def weighted_bags(table, indices, weights, mask, g):
+    """(output, gradient of the table, gradient of the weights) of sums with weights, (batch, length) each."""
+    out, to_table, to_weights = np.zeros(g.shape), np.zeros(table.shape), np.zeros(weights.shape)
+    for b, i in np.ndindex(*indices.shape):
+        if mask[b, i]:
+            row = indices[b, i]
+            out[b] += weights[b, i] * table[row]
+            to_table[row] += weights[b, i] * g[b]
+            to_weights[b, i] = table[row] @ g[b]
+    return out, to_table, to_weights

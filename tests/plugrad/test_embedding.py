@@ -74,6 +74,22 @@ def test_embedding_bag(sizes, dtype, mode, sparse, kind):
         assert leaf.grad.rows.tolist() == sorted({row for bag in bags for row in bag})
 
 
+@settings(max_examples=30, deadline=None)
+@given(SIZES, st.sampled_from([np.float32, np.float64]), st.booleans())
+def test_embedding_bag_with_weights(sizes, dtype, sparse):
+    rng, table, ids = table_and_ids(sizes, dtype)
+    ids = ids[: len(ids) // 4 * 4].reshape(4, -1)
+    mask = rng.random(ids.shape) < 0.7
+    leaf = pg.Tensor(table.copy(), requires_grad=True)
+    weights = pg.Tensor(rng.normal(size=ids.shape).astype(dtype), requires_grad=True)
+    value = pg.embedding_bag(leaf, ids, mask, weights, mode="sum", sparse=sparse)
+    g = rng.normal(size=value.shape).astype(dtype)
+    value.backward(g)
+    expected = naive.weighted_bags(table.astype(np.float64), ids, weights.data, mask, g)
+    for got, wanted in zip((value.data, np.asarray(leaf.grad), weights.grad), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 2**40), st.integers(0, 300), st.integers(0, 2**32 - 1))
 def test_look_ups_are_sorted_by_row_and_then_as_they_come(count, length, seed):
@@ -124,6 +140,12 @@ def test_one_and_two_threads_give_the_same_bits(mode):
         (lambda t: pg.embedding_bag(t, [0, 1]), ShapeError, r"expected indices \(batch, length\), or \(n,\) and offs"),
         (lambda t: pg.embedding_bag(t, [[0, 1]], mode="median"), InputError, "mode must be one of sum, mean, max"),
         (lambda t: pg.embedding_bag(t, [[0, 1]], mask=[[True]]), ShapeError, r"mask of the indices' shape \(1, 2\)"),
+        (
+            lambda t: pg.embedding_bag(t, [[0, 1]], None, [1.0], mode="sum"),
+            ShapeError,
+            r"weights of the indices' shape",
+        ),
+        (lambda t: pg.embedding_bag(t, [[0]], None, [[1.0]]), InputError, "weights go with mode 'sum' alone"),
         (lambda t: pg.embedding_bag(t, [[0]], offsets=[0]), ShapeError, r"expected indices \(n,\) and offsets"),
         (lambda t: pg.embedding_bag(t, [0, 1], offsets=[1]), InputError, "offsets must begin at 0 and ascend"),
         (lambda t: pg.embedding_bag(t, [0, 1], offsets=[0, 2, 1]), InputError, "offsets must begin at 0 and ascend"),
@@ -190,6 +212,9 @@ def test_norm_clipping_and_penalties_reach_the_rows_that_have_a_gradient():
     norm = store.clip_norm(1.0)
     assert store.gradient_norm() == pytest.approx(1)
     np.testing.assert_allclose(table.grad.values, np.array([[2.5, 1.1], [2, 2.5]]) / norm)
+    table.grad.values[0] = np.nan, np.inf
+    store.clip_value(1.0)
+    np.testing.assert_array_equal(table.grad.values[0], [np.nan, 1])
     assert len(store.parameters) == 2
     assert store.values.size == 8  # the table lies elsewhere
     assert table.data.ctypes.data % 64 == 0

@@ -331,6 +331,16 @@ def test_reduce_on_plateau_by_name():
     assert pg.Trainer(network(), schedule="ReduceOnPlateau").schedule == ReduceOnPlateau()
 
 
+def test_a_mere_function_is_a_schedule(tmp_path):
+    def half(step, steps):
+        return 0.5
+
+    x, y = data()
+    for epochs in (1, 1):
+        trainer = pg.Trainer(network(), optimizer=SGD(0.1), schedule=half, epochs=epochs, checkpoint=tmp_path)
+        assert trainer.fit(x, y, resume=True)["rate"] == [0.05]
+
+
 # The range test
 
 

@@ -139,8 +139,10 @@ def spread_rows(rows, count, starts, sources, g, table):
 
 
 @kernel
-def pack_bags(indices, length, offsets, mask, padding, ids, bags, bounds):
-    """What the bags hold: ids (row numbers), bags (of each id), and bag b is ids[bounds[b]:bounds[b + 1]]; how many.
+def pack_bags(indices, length, offsets, mask, padding, places, ids, bags, bounds):
+    """What the bags hold; how many. ids: row numbers; places: where each stood in indices; bags: in which bag it is.
+
+    Bag b is then ids[bounds[b]:bounds[b + 1]].
 
     indices, flat: bag b begins at b * length, or at offsets[b] where there are offsets (then length is not used).
     mask: empty, or False for what does not count. padding: the row that does not count, -1 for none.
@@ -155,6 +157,7 @@ def pack_bags(indices, length, offsets, mask, padding, ids, bags, bounds):
             first, last = b * length, (b + 1) * length
         for i in range(first, last):
             if indices[i] != padding and (mask.size == 0 or mask[i]):
+                places[kept] = i
                 ids[kept] = indices[i]
                 bags[kept] = b
                 kept += 1
@@ -172,6 +175,43 @@ def sum_bags(table, ids, bounds, mean, out):
             share = table.dtype.type(1) / table.dtype.type(last - first)
             for j in range(row.size):
                 row[j] *= share
+
+
+@kernel
+def weigh_bags(table, ids, bounds, weights, out):
+    """out[b] = the sum of weights[k] * table[ids[k]] in bag b."""
+    for b in prange(out.shape[0]):
+        row = out[b]
+        for j in range(row.size):
+            row[j] = 0
+        for k in range(bounds[b], bounds[b + 1]):
+            source, weight = table[ids[k]], weights[k]
+            for j in range(row.size):
+                row[j] += weight * source[j]
+
+
+@kernel
+def spread_weighted(g, weights, bounds, out):
+    """out[k] = weights[k] * g of its bag."""
+    for b in prange(g.shape[0]):
+        source = g[b]
+        for k in range(bounds[b], bounds[b + 1]):
+            row, weight = out[k], weights[k]
+            for j in range(row.size):
+                row[j] = weight * source[j]
+
+
+@kernel
+def weight_gradients(table, ids, bounds, places, g, out):
+    """out[places[k]] = the product of table[ids[k]] and g of its bag."""
+    for b in prange(g.shape[0]):
+        source = g[b]
+        for k in range(bounds[b], bounds[b + 1]):
+            row = table[ids[k]]
+            total = g.dtype.type(0)
+            for j in range(row.size):
+                total += row[j] * source[j]
+            out[places[k]] = total
 
 
 @kernel

@@ -27,7 +27,8 @@ from plugrad.ops.elementwise import (
     tanh,
     where,
 )
-from plugrad.ops.embedding import dropout, embedding, embedding_bag
+from plugrad.ops.embedding import dropout, embedding
+from plugrad.ops.embedding_bag import embedding_bag
 from plugrad.ops.loss import binary_cross_entropy_with_logits, cross_entropy, huber, mae, mse
 from plugrad.ops.matmul import matmul
 from plugrad.ops.reduce import max, mean, min, sum, var
