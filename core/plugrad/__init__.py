@@ -7,6 +7,7 @@ What an author of plugins needs stands here; Numba, pandas and scikit-learn are 
 
 import importlib
 
+from plugrad.groups import Group
 from plugrad.initializer import Initializer, fans
 from plugrad.kernel import kernel, prange
 from plugrad.layer import Layer
@@ -18,6 +19,7 @@ from plugrad.ops import __all__ as _op_names
 from plugrad.optimizer import Optimizer
 from plugrad.parameters import Parameter, State
 from plugrad.schedule import Schedule
+from plugrad.sparse import SparseGradient
 from plugrad.tensor import Tensor
 from plugrad.threads import get_threads, set_threads
 
@@ -27,6 +29,7 @@ _LATE = {
     "Trainer": "plugrad.train",
     "Callback": "plugrad.callbacks",
     "History": "plugrad.history",
+    "find_learning_rate": "plugrad.range_test",
     "Registry": "plugrad.plugins",
     "registry": "plugrad.plugins",
     "hookimpl": "plugrad.hookspecs",
@@ -37,10 +40,10 @@ _LATE = {
 }
 
 __all__ = [  # noqa: F405
-    "OPS", "Callback", "History", "Initializer", "Layer", "Loss", "Optimizer", "Parameter", "Registry", "Schedule",
-    "State", "Tensor", "Trainer", "command", "fans", "get_threads", "grad", "hookimpl", "is_training", "kernel",
-    "load_model", "mode", "no_grad", "op", "prange", "predicting", "recording", "registry", "save_model", "set_threads",
-    "testing", "training", "value_and_grad", *_op_names,
+    "OPS", "Callback", "Group", "History", "Initializer", "Layer", "Loss", "Optimizer", "Parameter", "Registry",
+    "Schedule", "SparseGradient", "State", "Tensor", "Trainer", "command", "fans", "find_learning_rate", "get_threads",
+    "grad", "hookimpl", "is_training", "kernel", "load_model", "mode", "no_grad", "op", "prange", "predicting",
+    "recording", "registry", "save_model", "set_threads", "testing", "training", "value_and_grad", *_op_names,
 ]  # fmt: skip
 
 

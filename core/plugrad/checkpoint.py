@@ -11,13 +11,15 @@ from plugrad.errors import ModelFileError
 from plugrad.saved_model import assign_tensors, model_tensors
 
 LAST, BEST = "last.safetensors", "best.safetensors"
-_MEMORY = "optimizer."
+_MEMORY, _MEAN = "optimizer.", "average."
 
 
-def save_checkpoint(folder, name, trainer):
-    """Write everything that the next epoch depends on: weights, running statistics, optimizer, counters, history."""
-    tensors = dict(model_tensors(trainer.model))
-    tensors |= {_MEMORY + n: vector for n, vector in zip(trainer.run.optimizer.memory, trainer.run.memory, strict=True)}
+def save_checkpoint(folder, name, trainer, weights):
+    """Write everything that the next epoch depends on: weights, running statistics, optimizer, counters, history.
+
+    weights: name -> array, the model's tensors or those of its best epoch.
+    """
+    tensors = {**weights, **_own_arrays(trainer)}
     progress = {
         "epoch": trainer.epoch,
         "steps": trainer.run.steps,
@@ -52,22 +54,33 @@ def load_checkpoint(folder, trainer):
     _assign(trainer, header, path)
     best = Path(folder) / BEST
     if progress["best_epoch"] is not None and best.exists():
-        trainer.best_tensors = {n: v for n, v in model_file.read(best).tensors.items() if not n.startswith(_MEMORY)}
+        own = _own_arrays(trainer)
+        trainer.best_tensors = {n: v for n, v in model_file.read(best).tensors.items() if n not in own}
     trainer.epoch, trainer.run.steps = progress["epoch"], progress["steps"]
     trainer.best_loss = math.inf if progress["best_loss"] is None else progress["best_loss"]
     trainer.best_epoch, trainer.waited, trainer.stop = progress["best_epoch"], progress["waited"], progress["stopped"]
     trainer.history.rows = [{k: _number(v) for k, v in row} for row in progress["history"]]
+    for row in trainer.history:
+        trainer.observe(row)
 
 
 def _assign(trainer, header, path):
     expected = {name: (array.shape, array.dtype) for name, array in model_tensors(trainer.model)}
-    vector = trainer.model.store.values
-    expected |= {_MEMORY + name: (vector.shape, vector.dtype) for name in trainer.run.optimizer.memory}
+    own = _own_arrays(trainer)
+    expected |= {name: (array.shape, array.dtype) for name, array in own.items()}
     model_file.match(expected, header.tensors, path)
     tensors = header.load()
     assign_tensors(trainer.model, tensors)
-    for name, memory in zip(trainer.run.optimizer.memory, trainer.run.memory, strict=True):
-        memory[:] = tensors[_MEMORY + name]
+    for name, array in own.items():
+        array[...] = tensors[name]
+
+
+def _own_arrays(trainer):
+    """{name: array} of what the training itself keeps: the optimizer's memory, the running mean of the weights."""
+    kept = {_MEMORY + name: array for name, array in trainer.run.named_memory()}
+    if trainer.mean is not None:
+        kept |= {_MEAN + name: array for name, array in trainer.mean.named()}
+    return kept
 
 
 def _plain(value):

@@ -9,6 +9,7 @@ import numpy as np
 
 from plugrad import arena
 from plugrad.errors import PlugradError, ShapeError
+from plugrad.sparse import SparseGradient
 
 
 class Entry:
@@ -116,6 +117,8 @@ def _add(target, gradient, waiting, owned):
     if type(target) is not int:
         add_to_leaf(target, gradient)
     else:
+        if type(gradient) is SparseGradient:  # the op that made this table takes arrays
+            gradient = np.asarray(gradient)
         known = waiting[target]
         if known is None:
             waiting[target] = gradient
@@ -131,7 +134,8 @@ def add_to_leaf(leaf, gradient):
     if leaf.grad is not None:
         leaf.grad += gradient
     elif leaf.gradient_memory is None:
-        leaf.grad = np.array(gradient, dtype=leaf.data.dtype)
+        sparse = type(gradient) is SparseGradient
+        leaf.grad = gradient if sparse else np.array(gradient, dtype=leaf.data.dtype)
     else:
         np.copyto(leaf.gradient_memory, gradient)
         leaf.grad = leaf.gradient_memory

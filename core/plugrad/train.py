@@ -1,5 +1,6 @@
 """The training loop: forward, loss, backward, update, and what keeps it honest."""
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -9,17 +10,22 @@ from pathlib import Path
 import numpy as np
 
 from plugrad import checkpoint as checkpoints
+from plugrad.average import WeightAverage
 from plugrad.callbacks import Callback, Progress
 from plugrad.diverged import explain
 from plugrad.errors import InputError
+from plugrad.groups import Group, as_groups, assign
 from plugrad.history import History
 from plugrad.layer import Layer
 from plugrad.loss import Loss
 from plugrad.mode import training
 from plugrad.optimizer import Optimizer, OptimizerRun
+from plugrad.parameters import ParameterStore
 from plugrad.plugins import registry
+from plugrad.saved_model import model_tensors
 from plugrad.schedule import Schedule
 from plugrad.tensor import Tensor
+from plugrad.train_input import check_settings, split_rows
 
 # The norm of the gradient is taken at this many steps of an epoch; at each one it would be a twentieth of the time.
 NORMS_PER_EPOCH = 20
@@ -36,6 +42,10 @@ class Trainer:
         the model ends with the weights of its best epoch, whatever ended the training.
     clip_norm, clip_value: limits on the norm of all gradients together, and on each gradient.
     l1, l2: penalties l1 * sum|w| + l2/2 * sum(w**2), on the parameters that decay; decoupled decay is the optimizer's.
+    groups: Groups, or mappings of their fields, for parameters that are trained otherwise or not at all, for instance
+        {"match": "layers.0.*", "learning_rate_factor": 0.1}; a parameter belongs to the first that matches its path.
+    average: a decay such as 0.999 makes the model that is validated, kept as best and left at the end one with the
+        running mean of the weights (see WeightAverage); training goes on with the weights themselves.
     metrics: name -> function(prediction, target) -> number, over NumPy arrays.
     checkpoint: a folder that gets `last` and `best` after each epoch, from which fit(resume=True) goes on bit-equal.
     seed: decides initial weights, split, order and dropout. progress: None shows it where standard error is a terminal.
@@ -54,6 +64,8 @@ class Trainer:
     clip_value: float | None = None
     l1: float = 0.0
     l2: float = 0.0
+    groups: list[Group | dict] = dataclasses.field(default_factory=list)
+    average: float | None = None
     shuffle: bool = True
     seed: int = 0
     metrics: dict[str, Callable] = dataclasses.field(default_factory=dict)
@@ -66,7 +78,8 @@ class Trainer:
         self.loss = names.create("losses", self.loss)
         self.optimizer = names.create("optimizers", self.optimizer)
         self.schedule = None if self.schedule is None else names.create("schedules", self.schedule)
-        _check_counts(self)
+        self.groups = as_groups(self.groups)
+        check_settings(self)
         self.stop = False
 
     def fit(self, x, y=None, resume=False):
@@ -93,6 +106,10 @@ class Trainer:
         finally:
             if self.best_tensors is not None:
                 checkpoints.assign_tensors(self.model, self.best_tensors)
+            elif self.mean is not None:
+                self.mean.swap()
+            if self.model.store.grouped:
+                self.model.gather()  # whoever trains it next trains all of it
             self.history.best_epoch = self.best_epoch
             for callback in callbacks:
                 callback.on_train_end(self)
@@ -100,20 +117,24 @@ class Trainer:
 
     def settings(self):
         """What decides the course of a training besides model and data; a resumed one must have the same."""
-        names = ("batch_size", "patience", "min_delta", "clip_norm", "clip_value", "l1", "l2", "shuffle", "seed")
-        parts = {"loss": self.loss, "optimizer": self.optimizer, "schedule": self.schedule}
-        described = {k: None if v is None else f"{type(v).__name__}({dataclasses.asdict(v)})" for k, v in parts.items()}
+        names = ("batch_size", "patience", "min_delta", "clip_norm", "clip_value", "l1", "l2")
+        names += ("average", "shuffle", "seed")
+        parts = {"loss": self.loss, "optimizer": self.optimizer, "schedule": self.schedule, "groups": self.groups}
+        described = {k: None if v is None else getattr(v, "__qualname__", repr(v)) for k, v in parts.items()}
         if self.schedule is not None:
             described["epochs"] = self.epochs  # a schedule may depend on the planned number of steps
         return {**{name: getattr(self, name) for name in names}, **described, "rows": len(self.x)}
 
     def _start(self, x, y):
         """Split the rows, build the model, and set every counter to its beginning."""
-        self.x, self.y, self.held_x, self.held_y = (*_split(x, y, self.validation, self.seed),)
+        self.x, self.y, self.held_x, self.held_y = split_rows(x, y, self.validation, self.seed)
         if not self.model._built:
             self.model.initialize(
                 self.x.shape[1:], seed=self.seed, sample=self.x[:2] if self.x.dtype.kind in "iu" else None
             )
+        if self.groups or self.model.store.grouped:
+            named = (p for _, p in self.model.named_parameters())
+            self.model.store = ParameterStore(named, assign(self.groups, self.model))
         dtype = self.model.store.values.dtype
         if self.x.dtype.kind == "f":
             self.x, self.held_x = (None if a is None else np.ascontiguousarray(a, dtype) for a in (self.x, self.held_x))
@@ -122,6 +143,10 @@ class Trainer:
         self.rows_per_step = min(self.batch_size or len(self.x), len(self.x))
         self.steps_per_epoch = -(-len(self.x) // self.rows_per_step)
         self.run = OptimizerRun(self.optimizer, self.model.store)
+        self.mean = None if self.average is None else WeightAverage(self.model, self.average)
+        self.penalized = bool(self.l1 or self.l2 or any(group.l1 or group.l2 for group in self.groups))
+        if isinstance(self.schedule, Schedule):
+            self.schedule.begin()
         self.history = History()
         self.epoch, self.first_step, self.waited, self.stop = 0, 0, 0, False
         self.best_loss, self.best_epoch, self.best_tensors = math.inf, None, None
@@ -141,13 +166,20 @@ class Trainer:
                 callback.on_step_end(self, self.run.steps, loss)
         self.epoch += 1
         row = {"epoch": self.epoch, "step": self.run.steps, "loss": total / len(order)}
-        row |= self._validate()
+        with self._shown():
+            row |= self._validate()
         row |= {"gradient_norm": sum(norms) / len(norms), "rate": self._rate(self.run.steps - 1)}
         row["seconds"] = time.perf_counter() - began
         for callback in callbacks:
             callback.on_epoch_end(self, row)
         self.history.rows.append(row)
+        self.observe(row)
         self._keep_best(row)
+
+    def observe(self, row):
+        """Show a row of the history to the schedule, unless it is a mere function; resuming shows those of before."""
+        if isinstance(self.schedule, Schedule):
+            self.schedule.observe(row["epoch"], row.get("validation_loss", row["loss"]))
 
     def _step(self, x, y, norms):
         """Forward, loss, backward, update on one batch; the loss as a float."""
@@ -160,20 +192,26 @@ class Trainer:
             raise explain(self, x, y, step, value)
         loss.backward()
         store.complete_gradients()
-        if self.l1 or self.l2:
+        if self.penalized:
             store.penalize(self.l1, self.l2)
         if self.clip_value is not None:
-            np.clip(store.gradients, -self.clip_value, self.clip_value, out=store.gradients)
+            store.clip_value(self.clip_value)
         if self.clip_norm is not None:
             norms.append(store.clip_norm(self.clip_norm))
         elif step % max(1, self.steps_per_epoch // NORMS_PER_EPOCH) == 0 or not norms:
             norms.append(store.gradient_norm())
         self.run.step(self._rate(step))
+        if self.mean is not None:
+            self.mean.update(self.run.steps)
         return value
 
     def _rate(self, step):
         rate = self.optimizer.learning_rate
         return rate if self.schedule is None else rate * self.schedule(step, self.epochs * self.steps_per_epoch)
+
+    def _shown(self):
+        """A context in which the model has the weights that count: their running mean, if there is one."""
+        return contextlib.nullcontext() if self.mean is None else self.mean.applied()
 
     def _validate(self):
         """Validation loss, and all metrics on held-out and on as many training rows."""
@@ -196,45 +234,12 @@ class Trainer:
         better = monitored is not None and monitored < self.best_loss - (self.min_delta if self.best_epoch else 0)
         if better:
             self.best_loss, self.best_epoch, self.waited = monitored, self.epoch, 0
-            self.best_tensors = checkpoints.copy_tensors(self.model)
+            with self._shown():
+                self.best_tensors = checkpoints.copy_tensors(self.model)
         elif monitored is not None:
             self.waited += 1
             self.stop = self.stop or (self.patience is not None and self.waited >= self.patience)
         if self.checkpoint is not None:
             if better:
-                checkpoints.save_checkpoint(self.checkpoint, checkpoints.BEST, self)
-            checkpoints.save_checkpoint(self.checkpoint, checkpoints.LAST, self)
-
-
-def _split(x, y, validation, seed):
-    """(training x, y, held-out x, y); the held-out ones None without validation."""
-    if isinstance(validation, tuple):
-        held_x, held_y = (np.asarray(part) for part in validation)
-        return x, y, held_x, held_y
-    if not validation:
-        return x, y, None, None
-    if len(x) < 2:
-        raise InputError(f"cannot hold out a share of {validation} of {len(x)} row; give more rows or validation=0")
-    from sklearn.model_selection import train_test_split
-
-    held = max(1, round(len(x) * validation))
-    train, test = train_test_split(np.arange(len(x)), test_size=min(held, len(x) - 1), random_state=seed)
-    train.sort()
-    test.sort()
-    return x[train], y[train], x[test], y[test]
-
-
-def _check_counts(trainer):
-    whole = {"epochs": trainer.epochs, "batch_size": trainer.batch_size, "patience": trainer.patience}
-    for name, value in whole.items():
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < (name != "epochs")):
-            raise InputError(f"{name} must be a whole number from {int(name != 'epochs')}, got {value!r}")
-    if not isinstance(trainer.validation, tuple) and not 0 <= trainer.validation < 1:
-        raise InputError(f"validation must be a share in [0, 1) or a pair (x, y), got {trainer.validation!r}")
-    for name in ("clip_norm", "clip_value"):
-        value = getattr(trainer, name)
-        if value is not None and not value > 0:
-            raise InputError(f"{name} must be a number > 0, got {value!r}")
-    for name in ("l1", "l2", "min_delta"):
-        if not (math.isfinite(getattr(trainer, name)) and getattr(trainer, name) >= 0):
-            raise InputError(f"{name} must be a number >= 0, got {getattr(trainer, name)!r}")
+                checkpoints.save_checkpoint(self.checkpoint, checkpoints.BEST, self, self.best_tensors)
+            checkpoints.save_checkpoint(self.checkpoint, checkpoints.LAST, self, dict(model_tensors(self.model)))

@@ -16,7 +16,7 @@ from plugrad_layers.activations import (
 from plugrad_layers.average import Average
 from plugrad_layers.dense import Dense
 from plugrad_layers.dropout import Dropout
-from plugrad_layers.embedding import Embedding
+from plugrad_layers.embedding import Embedding, EmbeddingBag
 from plugrad_layers.initializers import (
     GlorotNormal,
     GlorotUniform,
@@ -36,17 +36,17 @@ from plugrad_layers.shape import Flatten, Reshape
 
 _LAYERS = (
     Dense, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Sigmoid, Tanh, Softmax, Softplus, Dropout, LayerNorm, BatchNorm,
-    Embedding, Flatten, Reshape, Residual, Sequential, Average,
+    Embedding, EmbeddingBag, Flatten, Reshape, Residual, Sequential, Average,
 )  # fmt: skip
 _INITIALIZERS = (
     HeNormal, HeUniform, GlorotNormal, GlorotUniform, LeCunNormal, LeCunUniform, Orthogonal, Zeros, Ones, Normal,
 )  # fmt: skip
 
 __all__ = [
-    "ELU", "GELU", "SELU", "Average", "BatchNorm", "Dense", "Dropout", "Embedding", "Flatten", "GlorotNormal",
-    "GlorotUniform", "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal", "LeCunUniform", "LeakyReLU", "Normal", "Ones",
-    "Orthogonal", "ReLU", "Reshape", "Residual", "Sequential", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh",
-    "Zeros",
+    "ELU", "GELU", "SELU", "Average", "BatchNorm", "Dense", "Dropout", "Embedding",
+    "EmbeddingBag", "Flatten", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal",
+    "LeCunUniform", "LeakyReLU", "Normal", "Ones", "Orthogonal", "ReLU", "Reshape", "Residual", "Sequential", "SiLU",
+    "Sigmoid", "Softmax", "Softplus", "Tanh", "Zeros",
 ]  # fmt: skip
 
 

@@ -2,23 +2,44 @@
 
 import plugrad as pg
 from plugrad_optimizers.adagrad import AdaGrad
-from plugrad_optimizers.adam import Adam, AdamW
+from plugrad_optimizers.adam import Adam, AdamW, AMSGrad, NAdam, RAdam
+from plugrad_optimizers.lion import Lion
+from plugrad_optimizers.lookahead import Lookahead
+from plugrad_optimizers.phases import ReduceOnPlateau, WarmUp
 from plugrad_optimizers.rmsprop import RMSProp
-from plugrad_optimizers.schedules import Constant, Cosine, Step, WarmUp
+from plugrad_optimizers.schedules import (
+    Constant,
+    Cosine,
+    CosineRestarts,
+    Exponential,
+    Linear,
+    OneCycle,
+    Polynomial,
+    Step,
+)
 from plugrad_optimizers.sgd import SGD, Momentum, Nesterov
 
+_OPTIMIZERS = (
+    SGD, Momentum, Nesterov, AdaGrad, RMSProp, Adam, AdamW, AMSGrad, NAdam, RAdam, Lion, Lookahead,
+)  # fmt: skip
+_SCHEDULES = (
+    Constant, Step, Exponential, Linear, Polynomial, Cosine, CosineRestarts, OneCycle, WarmUp, ReduceOnPlateau,
+)  # fmt: skip
+
 __all__ = [
-    "SGD", "AdaGrad", "Adam", "AdamW", "Constant", "Cosine", "Momentum", "Nesterov", "RMSProp", "Step", "WarmUp",
+    "SGD", "AMSGrad", "AdaGrad", "Adam", "AdamW", "Constant", "Cosine", "CosineRestarts", "Exponential", "Linear",
+    "Lion", "Lookahead", "Momentum", "NAdam", "Nesterov", "OneCycle", "Polynomial", "RAdam", "RMSProp",
+    "ReduceOnPlateau", "Step", "WarmUp",
 ]  # fmt: skip
 
 
 @pg.hookimpl
 def register_optimizers():
     """Every optimizer of this package under its class's name."""
-    return {o.__name__: o for o in (SGD, Momentum, Nesterov, AdaGrad, RMSProp, Adam, AdamW)}
+    return {optimizer.__name__: optimizer for optimizer in _OPTIMIZERS}
 
 
 @pg.hookimpl
 def register_schedules():
     """Every schedule of this package under its class's name."""
-    return {s.__name__: s for s in (Constant, Step, Cosine, WarmUp)}
+    return {schedule.__name__: schedule for schedule in _SCHEDULES}

@@ -112,6 +112,26 @@ class Coarse(Plain):
         super().update(values, gradients, memory, rate * (1.01 if values.dtype == np.float32 else 1), step)
 
 
+class WholeVector(Plain):
+    def update(self, values, gradients, memory, rate, step):
+        size = gradients.dtype.type(np.sqrt(np.mean(gradients**2)) + 1e-12)
+        super().update(values, gradients / size, memory, rate, step)
+
+
+class CountsCalls(Plain):
+    calls = 0
+
+    def update(self, values, gradients, memory, rate, step):
+        self.calls += 1
+        super().update(values, gradients, memory, rate if self.calls == step else rate / 2, step)
+
+
+class MovesAll(Plain):
+    def finish(self, values, memory, step):
+        if values.size == 21:  # the whole of the checker's table
+            values[-3:] *= values.dtype.type(0.9)
+
+
 def test_check_optimizer_passes():
     testing.check_optimizer(Plain())
 
@@ -124,6 +144,7 @@ def test_check_optimizer_passes():
         (NotFinite, "zeros between parameters"), (IgnoresRate, "rate of 0"), (HidesMemory, "memory"),
         (NeverUses, "'nothing'"),
         (WrongNames, "tuple of different names"), (OnThreads, "2 threads"), (Coarse, "float32"),
+        (WholeVector, "in two stretches"), (CountsCalls, "resumed from"), (MovesAll, "that no step used"),
     ],
 )  # fmt: skip
 def test_check_optimizer_fails(optimizer, match):
@@ -151,6 +172,30 @@ def test_check_initializer(draw, match):
             testing.check_initializer(draw)
 
 
+class Remembers(pg.Schedule):
+    """Never forgets a loss."""
+
+    now = 1.0
+
+    def observe(self, epoch, loss):
+        self.now *= 0.9
+
+    def __call__(self, step, steps):
+        return self.now
+
+
+class Drifts(Remembers):
+    """Forgets, but counts how often."""
+
+    begun = 0
+
+    def begin(self):
+        self.begun, self.now = self.begun + 1, 1.0
+
+    def observe(self, epoch, loss):
+        self.now *= 1 - 0.01 * self.begun
+
+
 def counting():
     calls = []
     return lambda step, steps: float(calls.append(step) or len(calls))
@@ -165,6 +210,8 @@ def counting():
         (lambda step, steps: float("nan"), "number >= 0"),
         (lambda step, steps: "1", "number >= 0"),
         (lambda step, steps: 0.0, "all have the factor 0"),
+        (Remembers(), r"begin\(\) does not forget"),
+        (Drifts(), "other factors the second time"),
     ],
 )
 def test_check_schedule(schedule, match):

@@ -12,8 +12,6 @@ import pytest
 import plugrad as pg
 from plugrad.configuration import describe, restore
 from plugrad.errors import InputError, LookupFailed, ShapeError
-from plugrad.optimizer import OptimizerRun
-from plugrad.parameters import ParameterStore
 from plugrad.testing import plugin as checks
 from plugrad_layers import (
     BatchNorm,
@@ -32,7 +30,6 @@ from plugrad_layers import (
     initializers,
 )
 from plugrad_layers.activations import ACTIVATIONS
-from plugrad_optimizers import SGD, AdaGrad, Adam, AdamW, Cosine, Momentum, Nesterov, RMSProp, Step, WarmUp
 
 NAMES = pg.registry()
 REGISTERED = [(hook, name) for hook in checks.CHECKS for name in NAMES.names(hook.removeprefix("register_"))]
@@ -251,110 +248,3 @@ def test_orthogonal(shape):
     matrix = Orthogonal(gain=2.0)(shape, np.random.default_rng(0)).reshape(-1, shape[-1])
     small = matrix.T @ matrix if matrix.shape[0] >= matrix.shape[1] else matrix @ matrix.T
     np.testing.assert_allclose(small, 4 * np.eye(len(small)), atol=1e-12)
-
-
-# Optimizers, against the recurrences of their papers
-
-
-def sgd(w, g, s, t):
-    return w - 0.1 * g
-
-
-def momentum(w, g, s, t):
-    s["v"] = 0.8 * s.get("v", 0) + g
-    return w - 0.1 * s["v"]
-
-
-def nesterov(w, g, s, t):
-    s["v"] = 0.8 * s.get("v", 0) + g
-    return w - 0.1 * (g + 0.8 * s["v"])
-
-
-def adagrad(w, g, s, t):
-    s["n"] = s.get("n", 0) + g**2
-    return w - 0.1 * g / (np.sqrt(s["n"]) + 1e-10)
-
-
-def rmsprop(w, g, s, t):
-    s["n"] = 0.7 * s.get("n", 0) + 0.3 * g**2
-    return w - 0.1 * g / (np.sqrt(s["n"]) + 1e-8)
-
-
-def adam(w, g, s, t):
-    s["m"] = 0.8 * s.get("m", 0) + 0.2 * g
-    s["v"] = 0.95 * s.get("v", 0) + 0.05 * g**2
-    return w - 0.1 * (s["m"] / (1 - 0.8**t)) / (np.sqrt(s["v"] / (1 - 0.95**t)) + 1e-3)
-
-
-def adamw(w, g, s, t):
-    return adam(w * (1 - 0.1 * 0.3), g, s, t)
-
-
-RECURRENCES = [
-    (SGD(0.1), sgd),
-    (Momentum(0.1, momentum=0.8), momentum),
-    (Nesterov(0.1, momentum=0.8), nesterov),
-    (AdaGrad(0.1), adagrad),
-    (RMSProp(0.1, decay=0.7), rmsprop),
-    (Adam(0.1, beta1=0.8, beta2=0.95, epsilon=1e-3), adam),
-    (AdamW(0.1, beta1=0.8, beta2=0.95, epsilon=1e-3, weight_decay=0.3), adamw),
-]
-
-
-@pytest.mark.parametrize(("optimizer", "recurrence"), RECURRENCES, ids=[type(o).__name__ for o, _ in RECURRENCES])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_optimizer_follows_its_paper(optimizer, recurrence, dtype):
-    rng = np.random.default_rng(3)
-    parameter = pg.Parameter(rng.normal(size=16).astype(dtype))
-    run = OptimizerRun(optimizer, ParameterStore([parameter]))
-    expected, state = parameter.data.astype(np.float64), {}
-    for step in range(1, 51):
-        g = rng.normal(size=16).astype(dtype)
-        parameter.gradient_memory[:] = g
-        parameter.grad = parameter.gradient_memory
-        run.step()
-        expected = recurrence(expected, g.astype(np.float64), state, step)
-    np.testing.assert_allclose(parameter.data, expected, rtol=0, atol=1e-10 if dtype == np.float64 else 2e-5)
-
-
-@pytest.mark.parametrize(
-    ("make", "field"),
-    [
-        (lambda: SGD(-1), "learning_rate"), (lambda: SGD(float("nan")), "learning_rate"),
-        (lambda: AdamW(weight_decay=-0.1), "weight_decay"), (lambda: Momentum(momentum=1.0), "momentum"),
-        (lambda: Adam(beta1=-0.1), "beta1"), (lambda: Adam(beta2=1.0), "beta2"), (lambda: Adam(epsilon=0), "epsilon"),
-        (lambda: RMSProp(decay=2), "decay"), (lambda: AdaGrad(epsilon=-1), "epsilon"), (lambda: Step(0), "every"),
-        (lambda: Step(3, factor=0), "factor"), (lambda: Cosine(2), "floor"), (lambda: WarmUp(steps=-1), "steps"),
-        (lambda: WarmUp(fraction=2), "fraction"), (lambda: WarmUp(then=3), "then"),
-    ],
-)  # fmt: skip
-def test_fields_are_checked(make, field):
-    with pytest.raises(InputError, match=field) as caught:
-        make()
-    assert "\n" not in str(caught.value)
-
-
-# Schedules
-
-
-def test_schedules():
-    assert [Step(2, 0.5)(step, 6) for step in range(6)] == [1, 1, 0.5, 0.5, 0.25, 0.25]
-    assert [Cosine(0.2)(step, 4) for step in (0, 2, 4, 9)] == pytest.approx([1, 0.6, 0.2, 0.2])
-    warm = WarmUp(steps=4, then=Cosine())
-    assert [warm(step, 8) for step in (0, 1, 3, 4, 6)] == pytest.approx([0.25, 0.5, 1, 1, 0.5])
-    assert [WarmUp(fraction=0.5)(step, 4) for step in range(4)] == [0.5, 1, 1, 1]
-    assert WarmUp(steps=0)(0, 4) == 1
-
-
-def test_warm_up_takes_the_description_of_what_follows():
-    schedule = NAMES.create("schedules", {"name": "WarmUp", "steps": 2, "then": {"name": "Step", "every": 1}})
-    assert [schedule(step, 5) for step in range(4)] == pytest.approx([0.5, 1, 1, 0.1])
-    assert WarmUp(steps=1, then="Cosine")(1, 5) == 1
-
-
-@pytest.mark.parametrize("optimizer", [Adam(), RMSProp(decay=0.999)])
-def test_running_means_keep_float32s_precision(optimizer):
-    values, gradients = np.zeros(16, np.float32), np.ones(16, np.float32)
-    memory = tuple(np.zeros(16, np.float32) for _ in optimizer.memory)
-    optimizer.update(values, gradients, memory, 0.001, 1)
-    np.testing.assert_allclose(memory[-1], 1e-3, rtol=1e-6)

@@ -75,6 +75,133 @@ def adam(values, gradients, mean, variance, rate, beta1, gain1, beta2, gain2, ep
 
 
 @kernel
+def rmsprop_more(values, gradients, squares, mean, velocity, rate, decay, gain, epsilon, momentum, centred, moving):
+    """RMSProp with the variance in place of the mean square (centred), with momentum (moving), or both.
+
+    mean and velocity are looked at only by the form that needs them; another may pass vectors of no length.
+    """
+    zero = values.dtype.type(0)
+    for piece in prange((values.size + PIECE - 1) // PIECE):
+        start, end = piece * PIECE, (piece + 1) * PIECE
+        v, g, s = values[start:end], gradients[start:end], squares[start:end]
+        m, u = mean[start:end], velocity[start:end]
+        if centred and moving:
+            for i in range(v.size):
+                square = decay * s[i] + gain * g[i] * g[i]
+                first = decay * m[i] + gain * g[i]
+                # A difference of rounded numbers: where the gradient is constant it may come out below 0.
+                speed = momentum * u[i] + g[i] / (math.sqrt(max(square - first * first, zero)) + epsilon)
+                s[i] = square
+                m[i] = first
+                u[i] = speed
+                v[i] -= rate * speed
+        elif centred:
+            for i in range(v.size):
+                square = decay * s[i] + gain * g[i] * g[i]
+                first = decay * m[i] + gain * g[i]
+                s[i] = square
+                m[i] = first
+                v[i] -= rate * g[i] / (math.sqrt(max(square - first * first, zero)) + epsilon)
+        else:
+            for i in range(v.size):
+                square = decay * s[i] + gain * g[i] * g[i]
+                speed = momentum * u[i] + g[i] / (math.sqrt(square) + epsilon)
+                s[i] = square
+                u[i] = speed
+                v[i] -= rate * speed
+
+
+@kernel
+def amsgrad(values, gradients, mean, variance, peak, rate, beta1, gain1, beta2, gain2, epsilon, correction):
+    """As adam, with the largest variance so far in place of the present one."""
+    for piece in prange((values.size + PIECE - 1) // PIECE):
+        start, end = piece * PIECE, (piece + 1) * PIECE
+        v, g, m, r, p = values[start:end], gradients[start:end], mean[start:end], variance[start:end], peak[start:end]
+        for i in range(v.size):
+            first = beta1 * m[i] + gain1 * g[i]
+            second = beta2 * r[i] + gain2 * g[i] * g[i]
+            top = p[i] if p[i] > second else second
+            m[i] = first
+            r[i] = second
+            p[i] = top
+            v[i] -= rate * first / (math.sqrt(top) * correction + epsilon)
+
+
+@kernel
+def nadam(values, gradients, mean, variance, now, ahead, beta1, gain1, beta2, gain2, epsilon, correction):
+    """As adam, with `now` as the rate of the gradient itself and `ahead` that of its mean (Dozat 2016)."""
+    for piece in prange((values.size + PIECE - 1) // PIECE):
+        start, end = piece * PIECE, (piece + 1) * PIECE
+        v, g, m, r = values[start:end], gradients[start:end], mean[start:end], variance[start:end]
+        for i in range(v.size):
+            first = beta1 * m[i] + gain1 * g[i]
+            second = beta2 * r[i] + gain2 * g[i] * g[i]
+            m[i] = first
+            r[i] = second
+            v[i] -= (now * g[i] + ahead * first) / (math.sqrt(second) * correction + epsilon)
+
+
+@kernel
+def unscaled_adam(values, gradients, mean, variance, rate, beta1, gain1, beta2, gain2):
+    """Adam's two moments and a step along the first: RAdam while the second is not to be trusted."""
+    for piece in prange((values.size + PIECE - 1) // PIECE):
+        start, end = piece * PIECE, (piece + 1) * PIECE
+        v, g, m, r = values[start:end], gradients[start:end], mean[start:end], variance[start:end]
+        for i in range(v.size):
+            first = beta1 * m[i] + gain1 * g[i]
+            r[i] = beta2 * r[i] + gain2 * g[i] * g[i]
+            m[i] = first
+            v[i] -= rate * first
+
+
+@kernel
+def lion(values, gradients, mean, rate, beta1, gain1, beta2, gain2):
+    """values -= rate * sign(beta1 * mean + gain1 * gradient); mean = beta2 * mean + gain2 * gradient."""
+    zero = values.dtype.type(0)
+    for piece in prange((values.size + PIECE - 1) // PIECE):
+        start, end = piece * PIECE, (piece + 1) * PIECE
+        v, g, m = values[start:end], gradients[start:end], mean[start:end]
+        for i in range(v.size):
+            way = beta1 * m[i] + gain1 * g[i]
+            m[i] = beta2 * m[i] + gain2 * g[i]
+            # A direction that is not a number must not pass for "no step": the training would go on unawares.
+            v[i] -= rate if way > zero else (-rate if way < zero else way)
+
+
+@kernel
+def look_ahead(values, slow, share):
+    """slow += share * (values - slow); values = slow."""
+    for piece in prange((values.size + PIECE - 1) // PIECE):
+        start, end = piece * PIECE, (piece + 1) * PIECE
+        v, s = values[start:end], slow[start:end]
+        for i in range(v.size):
+            middle = s[i] + share * (v[i] - s[i])
+            s[i] = middle
+            v[i] = middle
+
+
+@kernel
+def average(values, mean, gain):
+    """mean += gain * (values - mean)."""
+    for piece in prange((values.size + PIECE - 1) // PIECE):
+        start, end = piece * PIECE, (piece + 1) * PIECE
+        v, m = values[start:end], mean[start:end]
+        for i in range(v.size):
+            m[i] += gain * (v[i] - m[i])
+
+
+@kernel
+def swap(first, second):
+    """first, second = second, first."""
+    for piece in prange((first.size + PIECE - 1) // PIECE):
+        a, b = first[piece * PIECE : (piece + 1) * PIECE], second[piece * PIECE : (piece + 1) * PIECE]
+        for i in range(a.size):
+            kept = a[i]
+            a[i] = b[i]
+            b[i] = kept
+
+
+@kernel
 def squared_pieces(vector, sums):
     """sums[p] = the sum of squares of piece p in float64; added in order, they give the same bits on any threads."""
     for piece in prange(sums.size):
@@ -92,6 +219,16 @@ def scale(vector, factor):
         v = vector[piece * PIECE : (piece + 1) * PIECE]
         for i in range(v.size):
             v[i] *= factor
+
+
+@kernel
+def clip(vector, limit):
+    """vector = vector, within -limit .. limit; NaN stays."""
+    for piece in prange((vector.size + PIECE - 1) // PIECE):
+        v = vector[piece * PIECE : (piece + 1) * PIECE]
+        for i in range(v.size):
+            x = v[i]
+            v[i] = limit if x > limit else (-limit if x < -limit else x)
 
 
 @kernel

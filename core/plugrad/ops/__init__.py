@@ -29,6 +29,7 @@ from plugrad.ops.elementwise import (
     where,
 )
 from plugrad.ops.embedding import dropout, embedding
+from plugrad.ops.embedding_bag import embedding_bag
 from plugrad.ops.loss import binary_cross_entropy_with_logits, cross_entropy, huber, mae, mse
 from plugrad.ops.matmul import matmul
 from plugrad.ops.reduce import max, mean, min, sum, var
@@ -47,8 +48,8 @@ from plugrad.ops.softmax import log_softmax, logsumexp, softmax
 
 __all__ = [
     "abs", "add", "binary_cross_entropy_with_logits", "broadcast_to", "clip", "concat", "cross_entropy", "dense",
-    "dense_stack", "divide", "dropout", "elu", "embedding", "exp", "expand_dims", "gelu", "getitem", "huber",
-    "leaky_relu", "log", "log_softmax", "logsumexp", "mae", "matmul", "max", "maximum", "mean", "min", "minimum",
-    "moveaxis", "mse", "multiply", "negative", "power", "relu", "reshape", "selu", "sigmoid", "silu", "softmax",
-    "softplus", "sqrt", "squeeze", "stack", "subtract", "sum", "tanh", "transpose", "var", "where",
+    "dense_stack", "divide", "dropout", "elu", "embedding", "embedding_bag", "exp", "expand_dims", "gelu", "getitem",
+    "huber", "leaky_relu", "log", "log_softmax", "logsumexp", "mae", "matmul", "max", "maximum", "mean", "min",
+    "minimum", "moveaxis", "mse", "multiply", "negative", "power", "relu", "reshape", "selu", "sigmoid", "silu",
+    "softmax", "softplus", "sqrt", "squeeze", "stack", "subtract", "sum", "tanh", "transpose", "var", "where",
 ]  # fmt: skip

@@ -219,10 +219,11 @@ class _Case:
             layer.store.zero_grad()
             loss().backward()
             layer.store.complete_gradients()
-            before = layer.store.values.copy()
+            before = [(p, p.data.copy(), np.asarray(p.grad)) for p in layer.store.parameters if p.grad is not None]
             # Against the gradient some step is downhill, if it is the gradient.
             while rate > 1e-9:
-                layer.store.values[:] = before - rate * layer.store.gradients
+                for p, values, gradient in before:
+                    p.data[...] = values - rate * gradient
                 after = loss().item()
                 if after < now:
                     now, rate = after, rate * 2

@@ -9,6 +9,8 @@ import numpy as np
 from plugrad.mode import recording
 from plugrad.optimizer import OptimizerRun
 from plugrad.parameters import Parameter, ParameterStore
+from plugrad.schedule import Schedule
+from plugrad.sparse import SparseGradient
 from plugrad.tensor import Tensor
 from plugrad.testing.gradient import as_float, compare_gradient, require, require_close, require_same_bits
 from plugrad.testing.layer import thread_count
@@ -48,11 +50,13 @@ def check_optimizer(optimizer):
     - `memory` names what it keeps, all of it: resumed from values, memory and step it goes on with the same bits.
     - The zeros between parameters stay 0; zero gradients give finite values; a rate of 0 changes nothing.
     - On one and on two threads the bits are the same; float32 stays near float64.
+    - It treats each element on its own: a vector in two stretches (parameter groups) becomes what it becomes whole.
+    - A sparse parameter's rows become what they would in a vector, and those that a step did not use stay as they are.
 
     optimizer: an instance as configured for use. Raises AssertionError.
     """
     where = type(optimizer).__name__
-    names = type(optimizer).memory
+    names = optimizer.memory
     well_formed = isinstance(names, tuple) and all(isinstance(n, str) for n in names) and len(set(names)) == len(names)
     require(well_formed, f"{where}: memory must be a tuple of different names, it is {names!r}")
     for dtype in (np.float32, np.float64):
@@ -61,6 +65,8 @@ def check_optimizer(optimizer):
     _check_still(optimizer, where)
     _check_bits(optimizer, where)
     _check_float32(optimizer, where)
+    _check_stretches(optimizer, where)
+    _check_rows(optimizer, where)
 
 
 class _Quadratic:
@@ -111,7 +117,7 @@ def _check_descent(optimizer, dtype, where):
     require(math.isfinite(last), f"{where}: on a quadratic it diverges, from {first:.6g} to {last:.6g}")
     require(last < first or not optimizer.learning_rate, f"{where}: a quadratic went from {first:.6g} to {last:.6g}")
     require(not problem.padding().any(), f"{where}: it changed the zeros between parameters, whose gradient is 0")
-    for name, vector in zip(type(optimizer).memory, problem.run.memory, strict=True):
+    for name, vector in zip(optimizer.memory, problem.run.memory, strict=True):
         require(vector.any(), f"{where}: its memory {name!r} is never written to")
 
 
@@ -131,18 +137,25 @@ def _check_resumed(optimizer, where):
 def _state(optimizer, dtype, size):
     rng = np.random.default_rng(23)
     values, gradients = (rng.normal(size=size).astype(dtype) for _ in range(2))
-    return values, gradients, tuple(np.zeros(size, dtype) for _ in type(optimizer).memory)
+    memory = tuple(np.zeros(size, dtype) for _ in optimizer.memory)
+    optimizer.start(values, memory)
+    return values, gradients, memory
+
+
+def _advance(optimizer, values, gradients, memory, rate, step):
+    optimizer.update(values, gradients, memory, rate, step)
+    optimizer.finish(values, memory, step)
 
 
 def _check_still(optimizer, where):
     values, gradients, memory = _state(optimizer, np.float32, 50)
     before = values.copy()
-    copy.deepcopy(optimizer).update(values, gradients, memory, 0.0, 1)
+    _advance(copy.deepcopy(optimizer), values, gradients, memory, 0.0, 1)
     require_same_bits(values, before, f"{where}: a learning rate of 0 changed the values")
     values, _, memory = _state(optimizer, np.float32, 50)
     one = copy.deepcopy(optimizer)
     for step in (1, 2, 3):
-        one.update(values, np.zeros_like(values), memory, optimizer.learning_rate, step)
+        _advance(one, values, np.zeros_like(values), memory, optimizer.learning_rate, step)
     require(np.isfinite(values).all(), f"{where}: gradients of 0 give values that are not finite")
 
 
@@ -150,7 +163,7 @@ def _after_steps(optimizer, dtype, size):
     values, gradients, memory = _state(optimizer, dtype, size)
     one = copy.deepcopy(optimizer)
     for step in (1, 2, 3):
-        one.update(values, gradients, memory, optimizer.learning_rate, step)
+        _advance(one, values, gradients, memory, optimizer.learning_rate, step)
         require(values.dtype == dtype, f"{type(optimizer).__name__}: the type of the values changed")
     return values
 
@@ -168,6 +181,36 @@ def _check_bits(optimizer, where):
 def _check_float32(optimizer, where):
     narrow, wide = (_after_steps(optimizer, dtype, 50) for dtype in (np.float32, np.float64))
     require_close(narrow, wide, 1e-5, f"{where} in float32")
+
+
+def _check_stretches(optimizer, where):
+    whole = _after_steps(optimizer, np.float32, 200)
+    values, gradients, memory = _state(optimizer, np.float32, 200)
+    one = copy.deepcopy(optimizer)
+    for step in (1, 2, 3):
+        for part in (slice(0, 64), slice(64, 200)):
+            kept = tuple(vector[part] for vector in memory)
+            _advance(one, values[part], gradients[part], kept, optimizer.learning_rate, step)
+    require_same_bits(values, whole, f"{where}: a vector updated in two stretches is not what it is whole")
+
+
+def _check_rows(optimizer, where):
+    """A table of which a step uses some rows, beside a flat parameter that holds just these rows."""
+    rng = np.random.default_rng(31)
+    used, start = np.array([1, 4, 5]), rng.normal(size=(7, 3)).astype(np.float32)
+    table, flat = Parameter(start.copy(), sparse=True), Parameter(start[used])
+    stores = [ParameterStore([table]), ParameterStore([flat])]
+    runs = [OptimizerRun(copy.deepcopy(optimizer), store) for store in stores]
+    for _ in range(6):
+        gradient = rng.normal(size=(3, 3)).astype(np.float32)
+        table.grad = SparseGradient(used, gradient.copy(), table.shape)
+        flat.gradient_memory[...] = gradient
+        flat.grad = flat.gradient_memory
+        for run in runs:
+            run.step()
+    require_close(table.data[used], flat.data, 1e-6, f"{where}: rows of a sparse parameter, beside a dense one of them")
+    others = np.setdiff1d(np.arange(7), used)
+    require_same_bits(table.data[others], start[others], f"{where}: rows of a sparse parameter that no step used")
 
 
 def check_initializer(initializer):
@@ -189,11 +232,31 @@ def check_initializer(initializer):
 
 
 def check_schedule(schedule):
-    """Try a schedule: finite factors from 0 for every step, also beyond the planned ones, whatever was asked before.
+    """Try a schedule.
+
+    - Factors are finite and at least 0 for every step, also beyond the planned ones, whatever was asked before.
+    - After `begin` the losses observed earlier are forgotten; the same ones then give the same factors, for resuming.
 
     Raises AssertionError.
     """
     where = type(schedule).__name__
+    _check_factors(schedule, where)
+    if not isinstance(schedule, Schedule):  # a plain function has no eyes for losses
+        return
+    fresh = [schedule(step, 20) for step in range(20)]
+    found = []
+    for _ in range(2):
+        schedule.begin()
+        require([schedule(step, 20) for step in range(20)] == fresh, f"{where}: begin() does not forget the losses")
+        for epoch in range(1, 31):
+            schedule.observe(epoch, 1.0 if epoch < 5 else 2.0)
+        found.append([schedule(step, 20) for step in range(20)])
+    require(found[0] == found[1], f"{where}: the same losses give other factors the second time")
+    _check_factors(schedule, where)
+    schedule.begin()
+
+
+def _check_factors(schedule, where):
     for steps in (1, 2, 10, 1000):
         asked = range(0, steps + 3, max(1, steps // 50))
         factors = [schedule(step, steps) for step in asked]
