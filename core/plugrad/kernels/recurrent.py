@@ -1,0 +1,350 @@
+"""Recurrent networks over whole sequences: blocks of rows walk through all steps, each by itself.
+
+A step needs the one before, but no row of the batch needs another. So the batch is cut into fixed blocks of rows, and
+a thread takes a block from the first step to the last: one parallel region for a whole sequence, and what a block works
+on stays in one core's cache.
+
+What is kept lies block by block, in the order of the walk; of a block that begins with row `first` and has `count` rows
+`span` = count · units numbers are one plane:
+
+    states, cells   from first·units·slots: a plane for each of the `slots` = length + 1 states, the initial one first
+    gates           from first·units·planes·(slots - 1): for each step `planes` planes, one per gate
+
+With slots = 1 nothing is kept: every step writes over the one before. Gates in planes of their own make loops over a
+plane long, so that they vectorise whatever the number of units is.
+"""
+
+from plugrad.kernel import kernel, prange
+from plugrad.kernels.gru import gru_back, gru_step
+from plugrad.kernels.lstm import lstm_back, lstm_step
+from plugrad.kernels.product import multiply_block
+from plugrad.kernels.rnn import rnn_back, rnn_step
+from plugrad.kernels.tile import ROWS
+
+LSTM, GRU, TANH, RELU = range(4)
+
+
+@kernel
+def shortest_and_longest(lengths):
+    """The extremes of lengths, which is not empty."""
+    shortest = longest = lengths[0]
+    for r in range(lengths.size):
+        shortest, longest = min(shortest, lengths[r]), max(longest, lengths[r])
+    return shortest, longest
+
+
+@kernel
+def fill(target, source):
+    """target = source, or zeros where source is empty; both flat."""
+    if source.size:
+        for j in range(target.size):
+            target[j] = source[j]
+    else:
+        for j in range(target.size):
+            target[j] = 0
+
+
+@kernel
+def step_forward(cell, gates, at, span, states, source, target, cells, first, last):
+    """One step of the numbers first to last of a block's planes."""
+    if cell == LSTM:
+        lstm_step(gates, at, span, cells, source, target, states, target, first, last)
+    elif cell == GRU:
+        gru_step(gates, at, span, states, source, target, first, last)
+    else:
+        rnn_step(gates, at, states, target, cell == RELU, first, last)
+
+
+@kernel
+def freeze(values, source, target, first, last):
+    """The same state after a step as before it."""
+    for j in range(first, last):
+        values[target + j] = values[source + j]
+
+
+@kernel
+def add_input(x, first, count, time, steps, direction, w, b, pieces, gates, at, planes):
+    """The gates' sums from the input: gates = b + x·w for `steps` steps from `time` on of a block of rows.
+
+    One product per gate and step; where rows are fewer than a tile has, one per gate and row over all steps.
+    """
+    size, units = x.itemsize, w.shape[1] // pieces
+    length, features = x.shape[1], x.shape[2]
+    span = count * units
+    for piece in range(pieces):
+        at_w = w.ctypes.data + piece * units * size
+        at_b = b.ctypes.data + piece * units * size if b.size else 0
+        at_z = gates.ctypes.data + (at + piece * span) * size
+        if steps == 1:
+            at_x = x.ctypes.data + (first * length + time) * features * size
+            multiply_block(
+                x, at_x, length * features, 1, at_w, pieces * units, at_b, 0, at_z, units, count, units, features, 0
+            )
+        else:
+            for r in range(count):
+                at_x = x.ctypes.data + ((first + r) * length + time) * features * size
+                multiply_block(
+                    x, at_x, direction * features, 1, at_w, pieces * units, at_b, 0,
+                    at_z + r * units * size, planes * span, steps, units, features, 0,
+                )  # fmt: skip
+
+
+@kernel
+def add_state(cell, states, source, count, rw, rb, gates, at):
+    """The gates' sums from the state before: a GRU's candidate apart, the others added to those from the input."""
+    size, units = states.itemsize, rw.shape[0]
+    pieces = rw.shape[1] // units
+    at_h = states.ctypes.data + source * size
+    for piece in range(pieces):
+        apart = cell == GRU and piece == 2
+        at_z = gates.ctypes.data + (at + (3 if apart else piece) * count * units) * size
+        start, step = at_z, units
+        if apart:
+            start, step = rb.ctypes.data if rb.size else 0, 0
+        at_rw = rw.ctypes.data + piece * units * size
+        multiply_block(states, at_h, units, 1, at_rw, pieces * units, start, step, at_z, units, count, units, units, 0)
+
+
+@kernel
+def walk_forward(cell, block, rows, x, w, rw, b, rb, hidden, memory, lengths, reverse, states, cells, gates, out, ends):
+    """All steps of one block of rows; arguments as in recurrent_forward."""
+    batch, units = x.shape[0], rw.shape[0]
+    pieces, slots, planes = rw.shape[1] // units, states.size // (batch * units), 4 if cell <= GRU else 1
+    first = block * rows
+    count = min(rows, batch - first)
+    span = count * units
+    shortest, longest = shortest_and_longest(lengths[first : first + count])
+    state = first * units * slots
+    at = first * units * planes * max(slots - 1, 1)
+    state_step, gate_step = (span, planes * span) if slots > 1 else (0, 0)
+    fill(states[state : state + span], hidden[first : first + count].reshape(-1))
+    if cell == LSTM:
+        fill(cells[state : state + span], memory[first : first + count].reshape(-1))
+    ahead = slots > 1 and count < ROWS
+    direction = -1 if reverse else 1
+    if ahead and longest > 0:
+        add_input(x, first, count, longest - 1 if reverse else 0, longest, direction, w, b, pieces, gates, at, planes)
+    for s in range(longest):
+        time = longest - 1 - s if reverse else s
+        if not ahead:
+            add_input(x, first, count, time, 1, direction, w, b, pieces, gates, at, planes)
+        add_state(cell, states, state, count, rw, rb, gates, at)
+        then = state + state_step
+        if time < shortest:
+            step_forward(cell, gates, at, span, states, state, then, cells, 0, span)
+        else:
+            for r in range(count):
+                if time < lengths[first + r]:
+                    step_forward(cell, gates, at, span, states, state, then, cells, r * units, (r + 1) * units)
+                else:
+                    freeze(states, state, then, r * units, (r + 1) * units)
+                    if cell == LSTM:
+                        freeze(cells, state, then, r * units, (r + 1) * units)
+        if out.size:
+            for r in range(count):
+                source = states[then + r * units : then + (r + 1) * units]
+                fill(out[first + r, time], source if time < lengths[first + r] else source[:0])
+        state, at = then, at + gate_step
+    fill(ends[0, first : first + count].reshape(-1), states[state : state + span])
+    if cell == LSTM:
+        fill(ends[1, first : first + count].reshape(-1), cells[state : state + span])
+    if out.size:
+        for r in range(count):
+            rest = out[first + r, longest:].reshape(-1)
+            fill(rest, rest[:0])
+
+
+@kernel
+def recurrent_forward(cell, rows, x, w, rw, b, rb, hidden, memory, lengths, reverse, states, cells, gates, out, ends):
+    """All hidden states and the last ones of a recurrent layer.
+
+    cell: LSTM, GRU, TANH or RELU; rows: of a block; x (batch, length, features); w (features, pieces·units);
+    rw (units, pieces·units); b (pieces·units,), for a GRU with the recurrent bias of r and z in it; rb (units,), a
+    GRU's recurrent bias of the candidate; hidden, memory (batch, units), the initial states; lengths (batch,), each at
+    most length; reverse: from each row's last element to its first; states, cells, gates: flat, as told above;
+    out (batch, length, units): written; ends (1 or 2, batch, units): written, the last hidden state and an LSTM's cell.
+    b, rb, hidden, memory may be empty, which stands for zeros, and out too where nobody asks for it.
+    """
+    for block in prange((x.shape[0] + rows - 1) // rows):
+        walk_forward(
+            cell, block, rows, x, w, rw, b, rb, hidden, memory, lengths, reverse, states, cells, gates, out, ends
+        )
+
+
+@kernel
+def step_backward(cell, gates, at, span, states, source, cells, dh, dc, place, dz, dz_at, dz_plane, first, last):
+    """One step back of the numbers first to last of a block's planes; the state after lies a span behind source."""
+    if cell == LSTM:
+        lstm_back(gates, at, span, cells, source, source + span, dh, dc, place, dz, dz_at, dz_plane, first, last)
+    elif cell == GRU:
+        gru_back(gates, at, span, states, source, dh, place, dz, dz_at, dz_plane, first, last)
+    else:
+        rnn_back(states, source + span, dh, place, dz, dz_at, cell == RELU, first, last)
+
+
+@kernel
+def clear_rows(values, at, plane, planes, first, last):
+    """Zeros in the numbers first to last of every plane."""
+    for p in range(planes):
+        for j in range(first, last):
+            values[at + p * plane + j] = 0
+
+
+@kernel
+def back_through_state(cell, dz, dz_at, plane, rwt, dh, place, count):
+    """dh += the sums' gradients · rwᵀ."""
+    size, units = dz.itemsize, rwt.shape[1]
+    at_h = dh.ctypes.data + place * size
+    for piece in range(rwt.shape[0] // units):
+        source = 3 if cell == GRU and piece == 2 else piece
+        at_dz = dz.ctypes.data + (dz_at + source * plane) * size
+        at_rwt = rwt.ctypes.data + piece * units * units * size
+        multiply_block(dz, at_dz, units, 1, at_rwt, units, at_h, units, at_h, units, count, units, units, 0)
+
+
+@kernel
+def back_to_input(dz, dz_at, plane, wt, units, dx, first, count, time):
+    """dx at one time = the sums' gradients · wᵀ."""
+    size, length, features = dz.itemsize, dx.shape[1], dx.shape[2]
+    at_x = dx.ctypes.data + (first * length + time) * features * size
+    for piece in range(wt.shape[0] // units):
+        at_dz = dz.ctypes.data + (dz_at + piece * plane) * size
+        at_wt = wt.ctypes.data + piece * units * features * size
+        init = at_x if piece else 0
+        step = length * features
+        multiply_block(dz, at_dz, units, 1, at_wt, features, init, step, at_x, step, count, features, units, 0)
+
+
+@kernel
+def add_weight_gradient(a, width, dz, plane, units, apart, target, depth):
+    """target (width, pieces·units) += aᵀ (width, depth) · a stretch of the sums' gradients.
+
+    a: the address of its first row; apart: whether the third piece's gradient lies in the fourth plane.
+    """
+    size, columns = dz.itemsize, target.shape[1]
+    for piece in range(columns // units):
+        at_dz = dz.ctypes.data + (3 if apart and piece == 2 else piece) * plane * size
+        at = target.ctypes.data + piece * units * size
+        multiply_block(dz, a, 1, width, at_dz, units, at, columns, at, columns, width, units, depth, 0)
+
+
+@kernel
+def add_bias_gradient(dz, plane, depth, target):
+    """target (planes, units) += the sums over the rows of each plane."""
+    for p in range(target.shape[0]):
+        total = target[p]
+        for i in range(depth):
+            row = dz[p * plane + i * total.size : p * plane + (i + 1) * total.size]
+            for j in range(total.size):
+                total[j] += row[j]
+
+
+@kernel
+def sums_gradient(
+    cell, first, count, time, lengths, shortest, states, cells, gates, at, source, g, dh, dc, dz, dz_at, plane
+):  # fmt: skip
+    """One step back of a block: dz[dz_at:] from g and from dh and dc, which become those of the step before.
+
+    Of a row that has ended before this time dz becomes 0, and dh and dc stay as they are.
+    """
+    units = dh.shape[1]
+    span, place = count * units, first * units
+    flat_dh, flat_dc = dh.reshape(-1), dc.reshape(-1)
+    if g.size:
+        for r in range(first, first + count):
+            if time < lengths[r]:
+                total, part = dh[r], g[r, time]
+                for j in range(total.size):
+                    total[j] += part[j]
+    if time < shortest:
+        step_backward(
+            cell, gates, at, span, states, source, cells, flat_dh, flat_dc, place, dz, dz_at, plane, 0, span
+        )  # fmt: skip
+        return
+    for r in range(count):
+        start, stop = r * units, (r + 1) * units
+        if time < lengths[first + r]:
+            step_backward(
+                cell, gates, at, span, states, source, cells, flat_dh, flat_dc, place, dz, dz_at, plane, start, stop
+            )  # fmt: skip
+        else:
+            clear_rows(dz, dz_at, plane, 4 if cell <= GRU else 1, start, stop)
+
+
+@kernel
+def gather_input(x, first, count, time, lengths, xs):
+    """xs (flat) = the rows of a block at one time; zeros for those that have ended.
+
+    What lies beyond a row's length may be anything, NaN too: it must not be multiplied with, not even by 0.
+    """
+    features = x.shape[2]
+    for r in range(count):
+        row = x[first + r, time]
+        fill(xs[r * features : (r + 1) * features], row if time < lengths[first + r] else row[:0])
+
+
+@kernel
+def walk_backward(
+    cell, block, rows, x, wt, rwt, lengths, reverse, states, cells, gates, g, dh, dc, dz, xs, dw, drw, db, dx
+):  # fmt: skip
+    """All steps of one block of rows from the last to the first; arguments as in recurrent_backward, one share's."""
+    batch, features, units = x.shape[0], x.shape[2], dh.shape[1]
+    slots, planes = states.size // (batch * units), 4 if cell <= GRU else 1
+    first = block * rows
+    count = min(rows, batch - first)
+    span, place = count * units, first * units
+    state, gate = place * slots, place * (slots - 1) * planes
+    shortest, longest = shortest_and_longest(lengths[first : first + count])
+    chunk = dz.size // (planes * span)
+    high = longest
+    while high > 0:
+        low = max(0, high - chunk)
+        plane, depth = (high - low) * span, (high - low) * count
+        for s in range(high - 1, low - 1, -1):
+            time = longest - 1 - s if reverse else s
+            source, at, dz_at = state + s * span, gate + s * span * planes, (s - low) * span
+            sums_gradient(
+                cell, first, count, time, lengths, shortest, states, cells, gates, at, source, g, dh, dc, dz, dz_at,
+                plane,
+            )  # fmt: skip
+            back_through_state(cell, dz, dz_at, plane, rwt, dh, place, count)
+            if dx.size:
+                back_to_input(dz, dz_at, plane, wt, units, dx, first, count, time)
+            if dw.size:
+                gather_input(x, first, count, time, lengths, xs[(s - low) * count * features :])
+        if dw.size:
+            add_weight_gradient(xs.ctypes.data, features, dz, plane, units, False, dw, depth)
+        if drw.size:
+            at_h = states.ctypes.data + (state + low * span) * states.itemsize
+            add_weight_gradient(at_h, units, dz, plane, units, cell == GRU, drw, depth)
+        if db.size:
+            add_bias_gradient(dz, plane, depth, db)
+        high = low
+    if dx.size:
+        for r in range(first, first + count):
+            rest = dx[r, longest:].reshape(-1)
+            fill(rest, rest[:0])
+
+
+@kernel
+def recurrent_backward(
+    cell, rows, x, wt, rwt, lengths, reverse, states, cells, gates, g, dh, dc, dz, xs, dw, drw, db, dx
+):  # fmt: skip
+    """All gradients of recurrent_forward. An empty array stands for a gradient that nobody asks for.
+
+    wt (pieces·units, features), rwt (pieces·units, units): the weights transposed; g (batch, length, units): with
+    respect to out; dh, dc (batch, units): with respect to the last hidden state and cell, overwritten with those of the
+    initial ones; dx: written. The batch's blocks are dealt out in shares: dz, xs (shares, ...): scratch for a stretch
+    of steps, over which one product is taken while it is in the cache; dw (shares, features, pieces·units),
+    drw (shares, units, pieces·units), db (shares, planes, units): each share's part of the gradients, to be added up.
+    """
+    shares, blocks = dz.shape[0], (x.shape[0] + rows - 1) // rows
+    for share in prange(shares):
+        for whole in (dw[share : share + 1], drw[share : share + 1], db[share : share + 1]):
+            flat = whole.reshape(-1)
+            fill(flat, flat[:0])
+        for block in range(share * blocks // shares, (share + 1) * blocks // shares):
+            walk_backward(
+                cell, block, rows, x, wt, rwt, lengths, reverse, states, cells, gates, g, dh, dc,
+                dz[share], xs[share], dw[share], drw[share], db[share], dx,
+            )  # fmt: skip
