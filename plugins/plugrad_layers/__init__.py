@@ -30,23 +30,24 @@ from plugrad_layers.initializers import (
     Zeros,
 )
 from plugrad_layers.norm import BatchNorm, LayerNorm
+from plugrad_layers.recurrent import GRU, LSTM, RNN
 from plugrad_layers.residual import Residual
 from plugrad_layers.sequential import Sequential
 from plugrad_layers.shape import Flatten, Reshape
 
 _LAYERS = (
     Dense, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Sigmoid, Tanh, Softmax, Softplus, Dropout, LayerNorm, BatchNorm,
-    Embedding, Flatten, Reshape, Residual, Sequential, Average,
+    Embedding, Flatten, Reshape, Residual, Sequential, Average, LSTM, GRU, RNN,
 )  # fmt: skip
 _INITIALIZERS = (
     HeNormal, HeUniform, GlorotNormal, GlorotUniform, LeCunNormal, LeCunUniform, Orthogonal, Zeros, Ones, Normal,
 )  # fmt: skip
 
 __all__ = [
-    "ELU", "GELU", "SELU", "Average", "BatchNorm", "Dense", "Dropout", "Embedding", "Flatten", "GlorotNormal",
-    "GlorotUniform", "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal", "LeCunUniform", "LeakyReLU", "Normal", "Ones",
-    "Orthogonal", "ReLU", "Reshape", "Residual", "Sequential", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh",
-    "Zeros",
+    "ELU", "GELU", "GRU", "LSTM", "RNN", "SELU", "Average", "BatchNorm", "Dense", "Dropout", "Embedding", "Flatten",
+    "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal", "LeCunUniform", "LeakyReLU",
+    "Normal", "Ones", "Orthogonal", "ReLU", "Reshape", "Residual", "Sequential", "SiLU", "Sigmoid", "Softmax",
+    "Softplus", "Tanh", "Zeros",
 ]  # fmt: skip
 
 

@@ -63,30 +63,41 @@ def freeze(values, source, target, first, last):
 
 
 @kernel
-def add_input(x, first, count, time, steps, direction, w, b, pieces, gates, at, planes):
-    """The gates' sums from the input: gates = b + x·w for `steps` steps from `time` on of a block of rows.
+def gather_input(x, first, count, time, lengths, xs):
+    """xs (flat) = the rows of a block at one time; zeros for those that have ended.
 
-    One product per gate and step; where rows are fewer than a tile has, one per gate and row over all steps.
+    In x the rows of one time lie a whole sequence apart, often a power of two of bytes, and would push each other out
+    of the cache. What lies beyond a row's length may be anything, NaN too: it is not even multiplied with 0.
     """
-    size, units = x.itemsize, w.shape[1] // pieces
-    length, features = x.shape[1], x.shape[2]
-    span = count * units
+    features = x.shape[2]
+    for r in range(count):
+        row = x[first + r, time]
+        fill(xs[r * features : (r + 1) * features], row if time < lengths[first + r] else row[:0])
+
+
+@kernel
+def add_input(a, row_step, rows, w, b, pieces, gates, at, plane, ldc):
+    """The gates' sums from the input, b + a·w: each gate in its plane, from gates[at:] on, with rows ldc apart."""
+    size, columns = w.itemsize, w.shape[1]
+    units = columns // pieces
     for piece in range(pieces):
         at_w = w.ctypes.data + piece * units * size
         at_b = b.ctypes.data + piece * units * size if b.size else 0
-        at_z = gates.ctypes.data + (at + piece * span) * size
-        if steps == 1:
-            at_x = x.ctypes.data + (first * length + time) * features * size
-            multiply_block(
-                x, at_x, length * features, 1, at_w, pieces * units, at_b, 0, at_z, units, count, units, features, 0
-            )
-        else:
-            for r in range(count):
-                at_x = x.ctypes.data + ((first + r) * length + time) * features * size
-                multiply_block(
-                    x, at_x, direction * features, 1, at_w, pieces * units, at_b, 0,
-                    at_z + r * units * size, planes * span, steps, units, features, 0,
-                )  # fmt: skip
+        at_z = gates.ctypes.data + (at + piece * plane) * size
+        multiply_block(w, a, row_step, 1, at_w, columns, at_b, 0, at_z, ldc, rows, units, w.shape[0], 0)
+
+
+@kernel
+def add_input_ahead(x, first, count, longest, reverse, w, b, pieces, gates, at, planes):
+    """The same for all steps of a few rows, fewer than a tile has: one product for each row, along its steps."""
+    length, features = x.shape[1], x.shape[2]
+    units = w.shape[1] // pieces
+    span = count * units
+    for r in range(count):
+        start = ((first + r) * length + (longest - 1 if reverse else 0)) * features
+        step = -features if reverse else features
+        at_x = x.ctypes.data + start * x.itemsize
+        add_input(at_x, step, longest, w, b, pieces, gates, at + r * units, span, planes * span)
 
 
 @kernel
@@ -106,7 +117,9 @@ def add_state(cell, states, source, count, rw, rb, gates, at):
 
 
 @kernel
-def walk_forward(cell, block, rows, x, w, rw, b, rb, hidden, memory, lengths, reverse, states, cells, gates, out, ends):
+def walk_forward(
+    cell, block, rows, x, w, rw, b, rb, hidden, memory, lengths, reverse, states, cells, gates, xs, out, ends
+):
     """All steps of one block of rows; arguments as in recurrent_forward."""
     batch, units = x.shape[0], rw.shape[0]
     pieces, slots, planes = rw.shape[1] // units, states.size // (batch * units), 4 if cell <= GRU else 1
@@ -121,13 +134,15 @@ def walk_forward(cell, block, rows, x, w, rw, b, rb, hidden, memory, lengths, re
     if cell == LSTM:
         fill(cells[state : state + span], memory[first : first + count].reshape(-1))
     ahead = slots > 1 and count < ROWS
-    direction = -1 if reverse else 1
     if ahead and longest > 0:
-        add_input(x, first, count, longest - 1 if reverse else 0, longest, direction, w, b, pieces, gates, at, planes)
+        add_input_ahead(x, first, count, longest, reverse, w, b, pieces, gates, at, planes)
+    features = x.shape[2]
+    inputs = xs[first * features : (first + count) * features]
     for s in range(longest):
         time = longest - 1 - s if reverse else s
         if not ahead:
-            add_input(x, first, count, time, 1, direction, w, b, pieces, gates, at, planes)
+            gather_input(x, first, count, time, lengths, inputs)
+            add_input(inputs.ctypes.data, features, count, w, b, pieces, gates, at, span, units)
         add_state(cell, states, state, count, rw, rb, gates, at)
         then = state + state_step
         if time < shortest:
@@ -155,19 +170,22 @@ def walk_forward(cell, block, rows, x, w, rw, b, rb, hidden, memory, lengths, re
 
 
 @kernel
-def recurrent_forward(cell, rows, x, w, rw, b, rb, hidden, memory, lengths, reverse, states, cells, gates, out, ends):
+def recurrent_forward(
+    cell, rows, x, w, rw, b, rb, hidden, memory, lengths, reverse, states, cells, gates, xs, out, ends
+):
     """All hidden states and the last ones of a recurrent layer.
 
     cell: LSTM, GRU, TANH or RELU; rows: of a block; x (batch, length, features); w (features, pieces·units);
     rw (units, pieces·units); b (pieces·units,), for a GRU with the recurrent bias of r and z in it; rb (units,), a
     GRU's recurrent bias of the candidate; hidden, memory (batch, units), the initial states; lengths (batch,), each at
     most length; reverse: from each row's last element to its first; states, cells, gates: flat, as told above;
-    out (batch, length, units): written; ends (1 or 2, batch, units): written, the last hidden state and an LSTM's cell.
-    b, rb, hidden, memory may be empty, which stands for zeros, and out too where nobody asks for it.
+    xs (batch·features,): scratch; out (batch, length, units): written; ends (1 or 2, batch, units): written, the last
+    hidden state and an LSTM's cell. b, rb, hidden and memory may be empty, which stands for zeros; out may be, too,
+    where nobody asks for it.
     """
     for block in prange((x.shape[0] + rows - 1) // rows):
         walk_forward(
-            cell, block, rows, x, w, rw, b, rb, hidden, memory, lengths, reverse, states, cells, gates, out, ends
+            cell, block, rows, x, w, rw, b, rb, hidden, memory, lengths, reverse, states, cells, gates, xs, out, ends
         )
 
 
@@ -203,16 +221,15 @@ def back_through_state(cell, dz, dz_at, plane, rwt, dh, place, count):
 
 
 @kernel
-def back_to_input(dz, dz_at, plane, wt, units, dx, first, count, time):
-    """dx at one time = the sums' gradients · wᵀ."""
-    size, length, features = dz.itemsize, dx.shape[1], dx.shape[2]
-    at_x = dx.ctypes.data + (first * length + time) * features * size
+def back_to_input(dz, plane, wt, units, dxs, depth):
+    """dxs (flat, depth rows) = the sums' gradients · wᵀ."""
+    size, features = dz.itemsize, wt.shape[1]
+    at_x = dxs.ctypes.data
     for piece in range(wt.shape[0] // units):
-        at_dz = dz.ctypes.data + (dz_at + piece * plane) * size
+        at_dz = dz.ctypes.data + piece * plane * size
         at_wt = wt.ctypes.data + piece * units * features * size
         init = at_x if piece else 0
-        step = length * features
-        multiply_block(dz, at_dz, units, 1, at_wt, features, init, step, at_x, step, count, features, units, 0)
+        multiply_block(dz, at_dz, units, 1, at_wt, features, init, features, at_x, features, depth, features, units, 0)
 
 
 @kernel
@@ -272,15 +289,21 @@ def sums_gradient(
 
 
 @kernel
-def gather_input(x, first, count, time, lengths, xs):
-    """xs (flat) = the rows of a block at one time; zeros for those that have ended.
-
-    What lies beyond a row's length may be anything, NaN too: it must not be multiplied with, not even by 0.
-    """
-    features = x.shape[2]
-    for r in range(count):
-        row = x[first + r, time]
-        fill(xs[r * features : (r + 1) * features], row if time < lengths[first + r] else row[:0])
+def input_gradients(x, first, count, low, high, longest, lengths, reverse, dz, plane, units, wt, xs, dw, dx):
+    """What a stretch of steps adds to dw, and its part of dx; xs: scratch for that many rows of x."""
+    features, depth = x.shape[2], (high - low) * count
+    if dw.size:
+        for s in range(low, high):
+            time = longest - 1 - s if reverse else s
+            gather_input(x, first, count, time, lengths, xs[(s - low) * count * features :])
+        add_weight_gradient(xs.ctypes.data, features, dz, plane, units, False, dw, depth)
+    if dx.size:
+        back_to_input(dz, plane, wt, units, xs, depth)
+        for s in range(low, high):
+            time = longest - 1 - s if reverse else s
+            for r in range(count):
+                row = (s - low) * count + r
+                fill(dx[first + r, time], xs[row * features : (row + 1) * features])
 
 
 @kernel
@@ -288,7 +311,7 @@ def walk_backward(
     cell, block, rows, x, wt, rwt, lengths, reverse, states, cells, gates, g, dh, dc, dz, xs, dw, drw, db, dx
 ):  # fmt: skip
     """All steps of one block of rows from the last to the first; arguments as in recurrent_backward, one share's."""
-    batch, features, units = x.shape[0], x.shape[2], dh.shape[1]
+    batch, units = x.shape[0], dh.shape[1]
     slots, planes = states.size // (batch * units), 4 if cell <= GRU else 1
     first = block * rows
     count = min(rows, batch - first)
@@ -308,12 +331,7 @@ def walk_backward(
                 plane,
             )  # fmt: skip
             back_through_state(cell, dz, dz_at, plane, rwt, dh, place, count)
-            if dx.size:
-                back_to_input(dz, dz_at, plane, wt, units, dx, first, count, time)
-            if dw.size:
-                gather_input(x, first, count, time, lengths, xs[(s - low) * count * features :])
-        if dw.size:
-            add_weight_gradient(xs.ctypes.data, features, dz, plane, units, False, dw, depth)
+        input_gradients(x, first, count, low, high, longest, lengths, reverse, dz, plane, units, wt, xs, dw, dx)
         if drw.size:
             at_h = states.ctypes.data + (state + low * span) * states.itemsize
             add_weight_gradient(at_h, units, dz, plane, units, cell == GRU, drw, depth)

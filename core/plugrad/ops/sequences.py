@@ -76,7 +76,8 @@ class Walk:
             self.nothing(1) if self.candidate_bias is None else self.candidate_bias,
             self.nothing(2) if hidden is None else hidden,
             self.nothing(2) if memory is None else memory,
-            self.lengths, self.reverse, self.kept, self.cells, self.gates, out, ends,
+            self.lengths, self.reverse, self.kept, self.cells, self.gates,
+            self.empty(self.batch * self.features), out, ends,
         )  # fmt: skip
         return value
 
@@ -120,7 +121,7 @@ class Walk:
             self.lengths, self.reverse, self.kept, self.cells, self.gates,
             self.nothing(3) if sequence is None else sequence, dh, dc,
             self.empty(shares, depth * self.planes * self.units),
-            self.empty(shares, depth * self.features if to_weight is not None else 0),
+            self.empty(shares, depth * self.features),
             *parts,
             self.nothing(3) if to_x is None else to_x,
         )  # fmt: skip
