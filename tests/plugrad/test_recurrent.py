@@ -58,8 +58,8 @@ def weights_for(kind, batch, length, units, dtype, seed=1):
 @settings(max_examples=120, deadline=None)
 @given(
     kind=st.sampled_from(KINDS), batch=st.integers(0, 40), length=st.integers(0, 6), features=st.integers(0, 5),
-    units=st.integers(1, 20), reverse=st.booleans(), padded=st.booleans(), dtype=st.sampled_from([np.float32, np.float64]),
-    seed=st.integers(0, 99),
+    units=st.integers(1, 20), reverse=st.booleans(), padded=st.booleans(),
+    dtype=st.sampled_from([np.float32, np.float64]), seed=st.integers(0, 99),
 )  # fmt: skip
 def test_values_and_gradients(kind, batch, length, features, units, reverse, padded, dtype, seed):
     arrays = make(kind, batch, length, features, units, dtype, seed)

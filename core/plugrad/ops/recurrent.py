@@ -144,14 +144,11 @@ def _section(x, start, shape):
     return x[start : start + size].reshape(shape), (to_x,)
 
 
-def _unpacked(packed, x, weight, recurrent_weight, returns):
-    """(output, hidden) or (output, hidden, cell) out of what the ops return for "state"."""
-    if returns != "state":
-        return packed
+def _unpacked(packed, x, recurrent_weight, states):
+    """The output and so many last states out of what the ops return for "state"."""
     batch, length = x.shape[:2]
     units = recurrent_weight.shape[0]
-    numbers = batch * units
-    ends = [_section(packed, start, (batch, units)) for start in range(length * numbers, packed.size, max(numbers, 1))]
+    ends = [_section(packed, batch * (length + n) * units, (batch, units)) for n in range(states)]
     return _section(packed, 0, (batch, length, units)), *ends
 
 
@@ -177,7 +174,7 @@ def lstm(
     Raises ShapeError for arrays that do not fit, InputError for a length outside 0..length or an unknown `returns`.
     """
     packed = _lstm(x, weight, recurrent_weight, bias, hidden, cell, lengths=lengths, reverse=reverse, returns=returns)
-    return _unpacked(packed, x, weight, recurrent_weight, returns)
+    return _unpacked(packed, x, recurrent_weight, 2) if returns == "state" else packed
 
 
 def gru(
@@ -205,7 +202,7 @@ def gru(
     packed = _gru(
         x, weight, recurrent_weight, bias, recurrent_bias, hidden, lengths=lengths, reverse=reverse, returns=returns
     )
-    return _unpacked(packed, x, weight, recurrent_weight, returns)
+    return _unpacked(packed, x, recurrent_weight, 1) if returns == "state" else packed
 
 
 def rnn(
@@ -236,4 +233,4 @@ def rnn(
         reverse=reverse,
         returns=returns,
     )
-    return _unpacked(packed, x, weight, recurrent_weight, returns)
+    return _unpacked(packed, x, recurrent_weight, 1) if returns == "state" else packed

@@ -82,16 +82,16 @@ class Walk:
         return value
 
     def gradients(self, returns, g):
-        """(gradient of the sequence, of the last hidden state, of the last cell); None where it has none."""
+        """The gradients of the sequence and of each last state, out of that of the value; None where there is none."""
         g = plain(g, self.dtype)
         if returns == "sequence":
-            return g, None, None
+            return g, *[None] * len(self.states)
         if returns == "last":
-            return None, g, None
+            return None, g, *[None] * (len(self.states) - 1)
         numbers = self.batch * self.units
         whole = numbers * self.length
-        ends = [g[i : i + numbers].reshape(self.batch, self.units) for i in range(whole, g.size, numbers)]
-        return g[:whole].reshape(self.batch, self.length, self.units), *ends, *[None] * (2 - len(ends))
+        sequence = g[:whole].reshape(self.batch, self.length, self.units)
+        return sequence, *g[whole:].reshape(len(self.states), self.batch, self.units)
 
     def backward(self, returns, g, to_x, to_weight, to_recurrent, to_states, biases):
         """Write the gradients that are asked for; biases: whether those of the sums are, which are then returned.
@@ -133,7 +133,7 @@ class Walk:
     def _state_gradients(self, ends, targets):
         """The arrays in which the gradients of the states are carried back, beginning with those of the last ones."""
         carried = []
-        for end, target in zip(ends, (*targets, None), strict=False):
+        for end, target in zip(ends, targets, strict=True):
             array = self.empty(self.batch, self.units) if target is None else target
             if end is None:
                 array.fill(0)
