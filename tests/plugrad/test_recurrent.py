@@ -130,8 +130,11 @@ def test_the_same_bits_on_two_threads(kind, units):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("batch", "lengths"), [(3, None), (19, None), (19, "random")])
-def test_nothing_outside_is_read_or_written(kind, batch, lengths, monkeypatch):
+@pytest.mark.parametrize(
+    ("batch", "length", "lengths"),
+    [(3, 5, None), (19, 5, None), (19, 5, "random"), (46, 21, None), (150, 30, "random")],
+)
+def test_nothing_outside_is_read_or_written(kind, batch, length, lengths, monkeypatch):
     made = []
 
     def guarded(shape, dtype):
@@ -142,12 +145,12 @@ def test_nothing_outside_is_read_or_written(kind, batch, lengths, monkeypatch):
         return whole[64 : 64 + size].reshape(shape)
 
     monkeypatch.setattr(arena, "empty", guarded)
-    arrays = make(kind, batch, 5, 3, 7)
+    arrays = make(kind, batch, length, 3, 7)
     for n, a in enumerate(arrays):
         arrays[n] = guarded(a.shape, a.dtype)
         arrays[n][...] = a
-    options = {} if lengths is None else {"lengths": np.random.default_rng(4).integers(0, 6, size=batch)}
-    values, gradients = backward(kind, arrays, weights_for(kind, batch, 5, 7, np.float64), **options)
+    options = {} if lengths is None else {"lengths": np.random.default_rng(4).integers(0, length + 1, size=batch)}
+    values, gradients = backward(kind, arrays, weights_for(kind, batch, length, 7, np.float64), **options)
     assert all(np.isfinite(a).all() for a in [*values, *gradients])
     assert len(made) > len(arrays)
     for whole, size in made:

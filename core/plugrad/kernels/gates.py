@@ -24,14 +24,14 @@ def tanh(x, one):
 
 
 @kernel
-def apply_sigmoid(z, one):
-    """z = sigmoid(z) in place."""
-    for j in range(z.size):
-        z[j] = sigmoid(z[j], one)
+def apply_sigmoid(z, y, one):
+    """y = sigmoid(z); the two may be the same."""
+    for j in range(y.size):
+        y[j] = sigmoid(z[j], one)
 
 
 @kernel
-def apply_tanh(z, one):
-    """z = tanh(z) in place."""
-    for j in range(z.size):
-        z[j] = tanh(z[j], one)
+def apply_tanh(z, y, one):
+    """y = tanh(z); the two may be the same."""
+    for j in range(y.size):
+        y[j] = tanh(z[j], one)

@@ -9,18 +9,25 @@ from plugrad.kernels.gates import PIECE, apply_sigmoid, tanh
 
 
 @kernel
-def gru_step(gates, at, span, states, source, target, first, last):
-    """Turn sums into r, z and n in place, at gates[at:]; states[target:] = the state after states[source:]."""
+def gru_step(sums, sums_at, gates, at, span, states, source, target, first, last):
+    """gates[at:] = r, z, n and the state's part of n, of the sums at sums[sums_at:]; the two may be the same place.
+
+    states[target:] = the state after states[source:]; source may equal target.
+    """
     one = gates.dtype.type(1)
     for start in range(first, last, PIECE):
         stop = min(start + PIECE, last)
         r, z = gates[at + start : at + stop], gates[at + span + start : at + span + stop]
         n, m = gates[at + 2 * span + start : at + 2 * span + stop], gates[at + 3 * span + start : at + 3 * span + stop]
+        sum_n = sums[sums_at + 2 * span + start : sums_at + 2 * span + stop]
+        sum_m = sums[sums_at + 3 * span + start : sums_at + 3 * span + stop]
         now, then = states[source + start : source + stop], states[target + start : target + stop]
-        apply_sigmoid(r, one)
-        apply_sigmoid(z, one)
+        apply_sigmoid(sums[sums_at + start : sums_at + stop], r, one)
+        apply_sigmoid(sums[sums_at + span + start : sums_at + span + stop], z, one)
+        for j in range(m.size):
+            m[j] = sum_m[j]
         for j in range(n.size):
-            n[j] = tanh(n[j] + r[j] * m[j], one)
+            n[j] = tanh(sum_n[j] + r[j] * m[j], one)
         for j in range(then.size):
             then[j] = n[j] + z[j] * (now[j] - n[j])
 

@@ -10,10 +10,10 @@ from plugrad.kernels.gates import PIECE, apply_sigmoid, apply_tanh, tanh
 
 
 @kernel
-def lstm_step(gates, at, span, cells, before, after, states, target, first, last):
-    """Turn sums into gates in place, at gates[at:]; cells[after:], states[target:] = the next cell and hidden state.
+def lstm_step(z, z_at, gates, at, span, cells, before, after, states, target, first, last):
+    """gates[at:] = the gates of the sums at z[z_at:]; cells[after:], states[target:] = the next cell and hidden state.
 
-    cells[before:] is the present cell; before may equal after.
+    cells[before:] is the present cell. z and gates may be the same place, before may equal after.
     """
     one = gates.dtype.type(1)
     for start in range(first, last, PIECE):
@@ -22,10 +22,10 @@ def lstm_step(gates, at, span, cells, before, after, states, target, first, last
         g, o = gates[at + 2 * span + start : at + 2 * span + stop], gates[at + 3 * span + start : at + 3 * span + stop]
         now, then = cells[before + start : before + stop], cells[after + start : after + stop]
         hidden = states[target + start : target + stop]
-        apply_sigmoid(i, one)
-        apply_sigmoid(f, one)
-        apply_tanh(g, one)
-        apply_sigmoid(o, one)
+        apply_sigmoid(z[z_at + start : z_at + stop], i, one)
+        apply_sigmoid(z[z_at + span + start : z_at + span + stop], f, one)
+        apply_tanh(z[z_at + 2 * span + start : z_at + 2 * span + stop], g, one)
+        apply_sigmoid(z[z_at + 3 * span + start : z_at + 3 * span + stop], o, one)
         for j in range(then.size):
             then[j] = f[j] * now[j] + i[j] * g[j]
         for j in range(hidden.size):

@@ -14,6 +14,8 @@ With slots = 1 nothing is kept: every step writes over the one before. Gates in 
 plane long, so that they vectorise whatever the number of units is.
 """
 
+import numpy as np
+
 from plugrad.kernel import kernel, prange
 from plugrad.kernels.gru import gru_back, gru_step
 from plugrad.kernels.lstm import lstm_back, lstm_step
@@ -34,61 +36,103 @@ def shortest_and_longest(lengths):
 
 
 @kernel
-def fill(target, source):
-    """target = source, or zeros where source is empty; both flat."""
-    if source.size:
-        for j in range(target.size):
-            target[j] = source[j]
-    else:
-        for j in range(target.size):
-            target[j] = 0
+def copy(source, start, target, place, size):
+    """target[place : place + size] = source[start : start + size], both flat."""
+    # Slices, since an index that might be negative would stop the vectoriser; made here, so that they are not counted
+    # references, which cost more than a row's copying.
+    a, b = source[start : start + size], target[place : place + size]
+    for j in range(b.size):
+        b[j] = a[j]
 
 
 @kernel
-def step_forward(cell, gates, at, span, states, source, target, cells, first, last):
+def clear(target, place, size):
+    """target[place : place + size] = 0, flat."""
+    b = target[place : place + size]
+    for j in range(b.size):
+        b[j] = 0
+
+
+@kernel
+def add(source, start, target, place, size):
+    """target[place : place + size] += source[start : start + size], both flat."""
+    a, b = source[start : start + size], target[place : place + size]
+    for j in range(b.size):
+        b[j] += a[j]
+
+
+@kernel
+def step_forward(cell, z, z_at, gates, at, span, states, source, target, cells, first, last):
     """One step of the numbers first to last of a block's planes."""
     if cell == LSTM:
-        lstm_step(gates, at, span, cells, source, target, states, target, first, last)
+        lstm_step(z, z_at, gates, at, span, cells, source, target, states, target, first, last)
     elif cell == GRU:
-        gru_step(gates, at, span, states, source, target, first, last)
+        gru_step(z, z_at, gates, at, span, states, source, target, first, last)
     else:
-        rnn_step(gates, at, states, target, cell == RELU, first, last)
+        rnn_step(z, z_at, states, target, cell == RELU, first, last)
 
 
 @kernel
-def freeze(values, source, target, first, last):
-    """The same state after a step as before it."""
-    for j in range(first, last):
-        values[target + j] = values[source + j]
-
-
-@kernel
-def gather_input(x, first, count, time, lengths, xs):
-    """xs (flat) = the rows of a block at one time; zeros for those that have ended.
+def gather_input(x, first, count, time, lengths, xs, place):
+    """xs[place:] (flat) = the rows of a block at one time; zeros for those that have ended.
 
     In x the rows of one time lie a whole sequence apart, often a power of two of bytes, and would push each other out
     of the cache. What lies beyond a row's length may be anything, NaN too: it is not even multiplied with 0.
     """
-    features = x.shape[2]
+    length, features = x.shape[1], x.shape[2]
+    flat = x.reshape(-1)
     for r in range(count):
-        row = x[first + r, time]
-        fill(xs[r * features : (r + 1) * features], row if time < lengths[first + r] else row[:0])
+        if time < lengths[first + r]:
+            copy(flat, ((first + r) * length + time) * features, xs, place + r * features, features)
+        else:
+            clear(xs, place + r * features, features)
 
 
 @kernel
-def add_input(a, row_step, rows, w, b, pieces, gates, at, plane, ldc):
-    """The gates' sums from the input, b + a·w: each gate in its plane, from gates[at:] on, with rows ldc apart."""
+def scatter(source, start, first, count, time, lengths, target):
+    """target (batch, length, width) at one time = a block's rows from source[start:]; zeros where a row has ended."""
+    length, width = target.shape[1], target.shape[2]
+    flat = target.reshape(-1)
+    for r in range(count):
+        place = ((first + r) * length + time) * width
+        if time < lengths[first + r]:
+            copy(source, start + r * width, flat, place, width)
+        else:
+            clear(flat, place, width)
+
+
+@kernel
+def clear_ends(target, first, count, longest):
+    """Zeros in target (batch, length, width) at the times that no row of a block reaches."""
+    length, width = target.shape[1], target.shape[2]
+    flat = target.reshape(-1)
+    for r in range(first, first + count):
+        clear(flat, (r * length + longest) * width, (length - longest) * width)
+
+
+@kernel
+def begin(initial, values, at, place, span):
+    """values[at:] = a block's initial states, from initial (batch, units), or zeros if that is empty."""
+    if initial.size:
+        copy(initial.reshape(-1), place, values, at, span)
+    else:
+        clear(values, at, span)
+
+
+@kernel
+def add_input(a, row_step, rows, w, b, pieces, z, at, plane, ldc):
+    """The gates' sums from the input, b + a·w: each gate's in its plane, from z[at:] on, with rows ldc apart."""
     size, columns = w.itemsize, w.shape[1]
     units = columns // pieces
     for piece in range(pieces):
         at_w = w.ctypes.data + piece * units * size
         at_b = b.ctypes.data + piece * units * size if b.size else 0
-        at_z = gates.ctypes.data + (at + piece * plane) * size
+        at_z = z.ctypes.data + (at + piece * plane) * size
         multiply_block(w, a, row_step, 1, at_w, columns, at_b, 0, at_z, ldc, rows, units, w.shape[0], 0)
 
 
 @kernel
-def add_input_ahead(x, first, count, longest, reverse, w, b, pieces, gates, at, planes):
+def add_input_ahead(x, first, count, longest, reverse, w, b, pieces, z, at, planes):
     """The same for all steps of a few rows, fewer than a tile has: one product for each row, along its steps."""
     length, features = x.shape[1], x.shape[2]
     units = w.shape[1] // pieces
@@ -97,18 +141,18 @@ def add_input_ahead(x, first, count, longest, reverse, w, b, pieces, gates, at, 
         start = ((first + r) * length + (longest - 1 if reverse else 0)) * features
         step = -features if reverse else features
         at_x = x.ctypes.data + start * x.itemsize
-        add_input(at_x, step, longest, w, b, pieces, gates, at + r * units, span, planes * span)
+        add_input(at_x, step, longest, w, b, pieces, z, at + r * units, span, planes * span)
 
 
 @kernel
-def add_state(cell, states, source, count, rw, rb, gates, at):
+def add_state(cell, states, source, count, rw, rb, z, at):
     """The gates' sums from the state before: a GRU's candidate apart, the others added to those from the input."""
     size, units = states.itemsize, rw.shape[0]
     pieces = rw.shape[1] // units
     at_h = states.ctypes.data + source * size
     for piece in range(pieces):
         apart = cell == GRU and piece == 2
-        at_z = gates.ctypes.data + (at + (3 if apart else piece) * count * units) * size
+        at_z = z.ctypes.data + (at + (3 if apart else piece) * count * units) * size
         start, step = at_z, units
         if apart:
             start, step = rb.ctypes.data if rb.size else 0, 0
@@ -118,60 +162,59 @@ def add_state(cell, states, source, count, rw, rb, gates, at):
 
 @kernel
 def walk_forward(
-    cell, block, rows, x, w, rw, b, rb, hidden, memory, lengths, reverse, states, cells, gates, xs, out, ends
-):
+    cell, block, rows, x, w, rw, b, rb, hidden, memory, lengths, reverse, states, cells, gates, xs, z, out, ends
+):  # fmt: skip
     """All steps of one block of rows; arguments as in recurrent_forward."""
-    batch, units = x.shape[0], rw.shape[0]
+    batch, features, units = x.shape[0], x.shape[2], rw.shape[0]
     pieces, slots, planes = rw.shape[1] // units, states.size // (batch * units), 4 if cell <= GRU else 1
     first = block * rows
     count = min(rows, batch - first)
-    span = count * units
+    span, place = count * units, first * units
     shortest, longest = shortest_and_longest(lengths[first : first + count])
-    state = first * units * slots
-    at = first * units * planes * max(slots - 1, 1)
+    state, at = place * slots, place * planes * max(slots - 1, 1)
     state_step, gate_step = (span, planes * span) if slots > 1 else (0, 0)
-    fill(states[state : state + span], hidden[first : first + count].reshape(-1))
+    begin(hidden, states, state, place, span)
     if cell == LSTM:
-        fill(cells[state : state + span], memory[first : first + count].reshape(-1))
+        begin(memory, cells, state, place, span)
+    # Sums lie in a place that stays in the cache, and what is kept is written once, in order; but those of a few rows
+    # are there for all steps.
     ahead = slots > 1 and count < ROWS
+    sums, z_at = (gates, at) if ahead else (z, place * planes)
     if ahead and longest > 0:
         add_input_ahead(x, first, count, longest, reverse, w, b, pieces, gates, at, planes)
-    features = x.shape[2]
-    inputs = xs[first * features : (first + count) * features]
+    at_xs = xs.ctypes.data + first * features * xs.itemsize
     for s in range(longest):
         time = longest - 1 - s if reverse else s
         if not ahead:
-            gather_input(x, first, count, time, lengths, inputs)
-            add_input(inputs.ctypes.data, features, count, w, b, pieces, gates, at, span, units)
-        add_state(cell, states, state, count, rw, rb, gates, at)
+            gather_input(x, first, count, time, lengths, xs, first * features)
+            add_input(at_xs, features, count, w, b, pieces, z, z_at, span, units)
+        add_state(cell, states, state, count, rw, rb, sums, z_at)
         then = state + state_step
         if time < shortest:
-            step_forward(cell, gates, at, span, states, state, then, cells, 0, span)
+            step_forward(cell, sums, z_at, gates, at, span, states, state, then, cells, 0, span)
         else:
-            for r in range(count):
-                if time < lengths[first + r]:
-                    step_forward(cell, gates, at, span, states, state, then, cells, r * units, (r + 1) * units)
+            for r in range(0, span, units):
+                if time < lengths[first + r // units]:
+                    step_forward(cell, sums, z_at, gates, at, span, states, state, then, cells, r, r + units)
                 else:
-                    freeze(states, state, then, r * units, (r + 1) * units)
+                    copy(states, state + r, states, then + r, units)
                     if cell == LSTM:
-                        freeze(cells, state, then, r * units, (r + 1) * units)
+                        copy(cells, state + r, cells, then + r, units)
         if out.size:
-            for r in range(count):
-                source = states[then + r * units : then + (r + 1) * units]
-                fill(out[first + r, time], source if time < lengths[first + r] else source[:0])
+            scatter(states, then, first, count, time, lengths, out)
         state, at = then, at + gate_step
-    fill(ends[0, first : first + count].reshape(-1), states[state : state + span])
+        if ahead:
+            z_at = at
+    copy(states, state, ends[0].reshape(-1), place, span)
     if cell == LSTM:
-        fill(ends[1, first : first + count].reshape(-1), cells[state : state + span])
+        copy(cells, state, ends[1].reshape(-1), place, span)
     if out.size:
-        for r in range(count):
-            rest = out[first + r, longest:].reshape(-1)
-            fill(rest, rest[:0])
+        clear_ends(out, first, count, longest)
 
 
 @kernel
 def recurrent_forward(
-    cell, rows, x, w, rw, b, rb, hidden, memory, lengths, reverse, states, cells, gates, xs, out, ends
+    cell, rows, x, w, rw, b, rb, hidden, memory, lengths, reverse, states, cells, gates, xs, z, out, ends
 ):
     """All hidden states and the last ones of a recurrent layer.
 
@@ -179,13 +222,13 @@ def recurrent_forward(
     rw (units, pieces·units); b (pieces·units,), for a GRU with the recurrent bias of r and z in it; rb (units,), a
     GRU's recurrent bias of the candidate; hidden, memory (batch, units), the initial states; lengths (batch,), each at
     most length; reverse: from each row's last element to its first; states, cells, gates: flat, as told above;
-    xs (batch·features,): scratch; out (batch, length, units): written; ends (1 or 2, batch, units): written, the last
-    hidden state and an LSTM's cell. b, rb, hidden and memory may be empty, which stands for zeros; out may be, too,
-    where nobody asks for it.
+    xs (batch·features,), z (batch·planes·units,): scratch; out (batch, length, units): written; ends (1 or 2, batch,
+    units): written, the last hidden state and an LSTM's cell. b, rb, hidden and memory may be empty, which stands for
+    zeros; out may be, too, where nobody asks for it.
     """
     for block in prange((x.shape[0] + rows - 1) // rows):
         walk_forward(
-            cell, block, rows, x, w, rw, b, rb, hidden, memory, lengths, reverse, states, cells, gates, xs, out, ends
+            cell, block, rows, x, w, rw, b, rb, hidden, memory, lengths, reverse, states, cells, gates, xs, z, out, ends
         )
 
 
@@ -198,14 +241,6 @@ def step_backward(cell, gates, at, span, states, source, cells, dh, dc, place, d
         gru_back(gates, at, span, states, source, dh, place, dz, dz_at, dz_plane, first, last)
     else:
         rnn_back(states, source + span, dh, place, dz, dz_at, cell == RELU, first, last)
-
-
-@kernel
-def clear_rows(values, at, plane, planes, first, last):
-    """Zeros in the numbers first to last of every plane."""
-    for p in range(planes):
-        for j in range(first, last):
-            values[at + p * plane + j] = 0
 
 
 @kernel
@@ -246,14 +281,13 @@ def add_weight_gradient(a, width, dz, plane, units, apart, target, depth):
 
 
 @kernel
-def add_bias_gradient(dz, plane, depth, target):
-    """target (planes, units) += the sums over the rows of each plane."""
+def add_bias_gradient(one, dz, plane, depth, target):
+    """target (planes, units) += the sums over the rows of each plane; one (1,): the number 1."""
+    size, units = dz.itemsize, target.shape[1]
     for p in range(target.shape[0]):
-        total = target[p]
-        for i in range(depth):
-            row = dz[p * plane + i * total.size : p * plane + (i + 1) * total.size]
-            for j in range(total.size):
-                total[j] += row[j]
+        # A product with a row of ones, all of them the same one: the tile keeps the sums in registers.
+        at_dz, at = dz.ctypes.data + p * plane * size, target.ctypes.data + p * units * size
+        multiply_block(dz, one.ctypes.data, 0, 0, at_dz, units, at, units, at, units, 1, units, depth, 0)
 
 
 @kernel
@@ -264,51 +298,47 @@ def sums_gradient(
 
     Of a row that has ended before this time dz becomes 0, and dh and dc stay as they are.
     """
-    units = dh.shape[1]
+    units, planes = dh.shape[1], 4 if cell <= GRU else 1
     span, place = count * units, first * units
-    flat_dh, flat_dc = dh.reshape(-1), dc.reshape(-1)
+    flat_dh, flat_dc, flat_g = dh.reshape(-1), dc.reshape(-1), g.reshape(-1)
     if g.size:
         for r in range(first, first + count):
             if time < lengths[r]:
-                total, part = dh[r], g[r, time]
-                for j in range(total.size):
-                    total[j] += part[j]
+                add(flat_g, (r * g.shape[1] + time) * units, flat_dh, r * units, units)
     if time < shortest:
         step_backward(
             cell, gates, at, span, states, source, cells, flat_dh, flat_dc, place, dz, dz_at, plane, 0, span
         )  # fmt: skip
         return
-    for r in range(count):
-        start, stop = r * units, (r + 1) * units
-        if time < lengths[first + r]:
+    for r in range(0, span, units):
+        if time < lengths[first + r // units]:
             step_backward(
-                cell, gates, at, span, states, source, cells, flat_dh, flat_dc, place, dz, dz_at, plane, start, stop
+                cell, gates, at, span, states, source, cells, flat_dh, flat_dc, place, dz, dz_at, plane, r, r + units
             )  # fmt: skip
         else:
-            clear_rows(dz, dz_at, plane, 4 if cell <= GRU else 1, start, stop)
+            for p in range(planes):
+                clear(dz, dz_at + p * plane + r, units)
 
 
 @kernel
 def input_gradients(x, first, count, low, high, longest, lengths, reverse, dz, plane, units, wt, xs, dw, dx):
     """What a stretch of steps adds to dw, and its part of dx; xs: scratch for that many rows of x."""
-    features, depth = x.shape[2], (high - low) * count
+    width, depth = count * x.shape[2], (high - low) * count
     if dw.size:
         for s in range(low, high):
             time = longest - 1 - s if reverse else s
-            gather_input(x, first, count, time, lengths, xs[(s - low) * count * features :])
-        add_weight_gradient(xs.ctypes.data, features, dz, plane, units, False, dw, depth)
+            gather_input(x, first, count, time, lengths, xs, (s - low) * width)
+        add_weight_gradient(xs.ctypes.data, x.shape[2], dz, plane, units, False, dw, depth)
     if dx.size:
         back_to_input(dz, plane, wt, units, xs, depth)
         for s in range(low, high):
             time = longest - 1 - s if reverse else s
-            for r in range(count):
-                row = (s - low) * count + r
-                fill(dx[first + r, time], xs[row * features : (row + 1) * features])
+            scatter(xs, (s - low) * width, first, count, time, lengths, dx)
 
 
 @kernel
 def walk_backward(
-    cell, block, rows, x, wt, rwt, lengths, reverse, states, cells, gates, g, dh, dc, dz, xs, dw, drw, db, dx
+    cell, block, rows, x, wt, rwt, lengths, reverse, states, cells, gates, g, dh, dc, dz, xs, dw, drw, db, dx, one
 ):  # fmt: skip
     """All steps of one block of rows from the last to the first; arguments as in recurrent_backward, one share's."""
     batch, units = x.shape[0], dh.shape[1]
@@ -318,7 +348,10 @@ def walk_backward(
     span, place = count * units, first * units
     state, gate = place * slots, place * (slots - 1) * planes
     shortest, longest = shortest_and_longest(lengths[first : first + count])
-    chunk = dz.size // (planes * span)
+    # As few stretches of steps as dz has room for, all about equally long.
+    room = dz.size // (planes * span)
+    stretches = max((longest + room - 1) // room, 1)
+    chunk = (longest + stretches - 1) // stretches
     high = longest
     while high > 0:
         low = max(0, high - chunk)
@@ -336,12 +369,10 @@ def walk_backward(
             at_h = states.ctypes.data + (state + low * span) * states.itemsize
             add_weight_gradient(at_h, units, dz, plane, units, cell == GRU, drw, depth)
         if db.size:
-            add_bias_gradient(dz, plane, depth, db)
+            add_bias_gradient(one, dz, plane, depth, db)
         high = low
     if dx.size:
-        for r in range(first, first + count):
-            rest = dx[r, longest:].reshape(-1)
-            fill(rest, rest[:0])
+        clear_ends(dx, first, count, longest)
 
 
 @kernel
@@ -357,12 +388,12 @@ def recurrent_backward(
     drw (shares, units, pieces·units), db (shares, planes, units): each share's part of the gradients, to be added up.
     """
     shares, blocks = dz.shape[0], (x.shape[0] + rows - 1) // rows
+    one = np.ones(1, dz.dtype)
     for share in prange(shares):
-        for whole in (dw[share : share + 1], drw[share : share + 1], db[share : share + 1]):
-            flat = whole.reshape(-1)
-            fill(flat, flat[:0])
+        for part in (dw[share], drw[share], db[share]):
+            clear(part.reshape(-1), 0, part.size)
         for block in range(share * blocks // shares, (share + 1) * blocks // shares):
             walk_backward(
                 cell, block, rows, x, wt, rwt, lengths, reverse, states, cells, gates, g, dh, dc,
-                dz[share], xs[share], dw[share], drw[share], db[share], dx,
+                dz[share], xs[share], dw[share], drw[share], db[share], dx, one,
             )  # fmt: skip

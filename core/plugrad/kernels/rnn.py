@@ -1,20 +1,19 @@
 """One step of the simple recurrent network, forward and backward (Elman 1990)."""
 
 from plugrad.kernel import kernel
-from plugrad.kernels.gates import tanh
+from plugrad.kernels.gates import apply_tanh
 
 
 @kernel
-def rnn_step(gates, at, states, target, relu, first, last):
-    """states[target:] = the activation of the sums at gates[at:]."""
-    one, zero = gates.dtype.type(1), gates.dtype.type(0)
-    z, then = gates[at + first : at + last], states[target + first : target + last]
+def rnn_step(z, z_at, states, target, relu, first, last):
+    """states[target:] = the activation of the sums at z[z_at:]."""
+    one, zero = z.dtype.type(1), z.dtype.type(0)
+    sums, then = z[z_at + first : z_at + last], states[target + first : target + last]
     if relu:
         for j in range(then.size):
-            then[j] = zero if z[j] <= zero else z[j]
+            then[j] = zero if sums[j] <= zero else sums[j]
     else:
-        for j in range(then.size):
-            then[j] = tanh(z[j], one)
+        apply_tanh(sums, then, one)
 
 
 @kernel

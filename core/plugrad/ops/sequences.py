@@ -13,7 +13,7 @@ from plugrad.ops.arrays import plain
 # Rows of the batch that walk together. More share each load of the weights; fewer are more blocks for the threads.
 MOST_ROWS, LEAST_ROWS = 32, 16
 # The depth of one weight gradient's product: the stretch of steps whose gradients stay in the cache until it is taken.
-DEPTH = 256
+DEPTH = 128
 # Each share of the blocks adds up weight gradients of its own: this many shares, or fewer where they would take more
 # than so much memory.
 MOST_SHARES, SHARES_BYTES = 16, 32 << 20
@@ -77,7 +77,7 @@ class Walk:
             self.nothing(2) if hidden is None else hidden,
             self.nothing(2) if memory is None else memory,
             self.lengths, self.reverse, self.kept, self.cells, self.gates,
-            self.empty(self.batch * self.features), out, ends,
+            self.empty(self.batch * self.features), self.empty(self.planes * numbers), out, ends,
         )  # fmt: skip
         return value
 
