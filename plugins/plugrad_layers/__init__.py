@@ -1,18 +1,7 @@
 """The layers and initializers that come with plugrad, registered through the hooks that every plugin uses."""
 
 import plugrad as pg
-from plugrad_layers.activations import (
-    ELU,
-    GELU,
-    SELU,
-    LeakyReLU,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-)
+from plugrad_layers.activations import ELU, GELU, SELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from plugrad_layers.average import Average
 from plugrad_layers.dense import Dense
 from plugrad_layers.dropout import Dropout
@@ -30,20 +19,21 @@ from plugrad_layers.initializers import (
     Zeros,
 )
 from plugrad_layers.norm import BatchNorm, LayerNorm
+from plugrad_layers.recurrent import GRU, LSTM, RNN
 from plugrad_layers.residual import Residual
 from plugrad_layers.sequential import Sequential
 from plugrad_layers.shape import Flatten, Reshape
 
 _LAYERS = (
-    Dense, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Sigmoid, Tanh, Softmax, Softplus, Dropout, LayerNorm, BatchNorm,
-    Embedding, EmbeddingBag, Flatten, Reshape, Residual, Sequential, Average,
+    Average, BatchNorm, Dense, Dropout, ELU, Embedding, EmbeddingBag, Flatten, GELU, GRU, LSTM, LayerNorm, LeakyReLU,
+    RNN, ReLU, Reshape, Residual, SELU, Sequential, SiLU, Sigmoid, Softmax, Softplus, Tanh,
 )  # fmt: skip
 _INITIALIZERS = (
-    HeNormal, HeUniform, GlorotNormal, GlorotUniform, LeCunNormal, LeCunUniform, Orthogonal, Zeros, Ones, Normal,
+    GlorotNormal, GlorotUniform, HeNormal, HeUniform, LeCunNormal, LeCunUniform, Normal, Ones, Orthogonal, Zeros,
 )  # fmt: skip
 
 __all__ = [
-    "ELU", "GELU", "SELU", "Average", "BatchNorm", "Dense", "Dropout", "Embedding",
+    "ELU", "GELU", "GRU", "LSTM", "RNN", "SELU", "Average", "BatchNorm", "Dense", "Dropout", "Embedding",
     "EmbeddingBag", "Flatten", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal",
     "LeCunUniform", "LeakyReLU", "Normal", "Ones", "Orthogonal", "ReLU", "Reshape", "Residual", "Sequential", "SiLU",
     "Sigmoid", "Softmax", "Softplus", "Tanh", "Zeros",

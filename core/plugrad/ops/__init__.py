@@ -32,6 +32,7 @@ from plugrad.ops.embedding import dropout, embedding
 from plugrad.ops.embedding_bag import embedding_bag
 from plugrad.ops.loss import binary_cross_entropy_with_logits, cross_entropy, huber, mae, mse
 from plugrad.ops.matmul import matmul
+from plugrad.ops.recurrent import gru, lstm, rnn
 from plugrad.ops.reduce import max, mean, min, sum, var
 from plugrad.ops.shape import (
     broadcast_to,
@@ -49,7 +50,7 @@ from plugrad.ops.softmax import log_softmax, logsumexp, softmax
 __all__ = [
     "abs", "add", "binary_cross_entropy_with_logits", "broadcast_to", "clip", "concat", "cross_entropy", "dense",
     "dense_stack", "divide", "dropout", "elu", "embedding", "embedding_bag", "exp", "expand_dims", "gelu", "getitem",
-    "huber", "leaky_relu", "log", "log_softmax", "logsumexp", "mae", "matmul", "max", "maximum", "mean", "min",
-    "minimum", "moveaxis", "mse", "multiply", "negative", "power", "relu", "reshape", "selu", "sigmoid", "silu",
-    "softmax", "softplus", "sqrt", "squeeze", "stack", "subtract", "sum", "tanh", "transpose", "var", "where",
+    "gru", "huber", "leaky_relu", "log", "log_softmax", "logsumexp", "lstm", "mae", "matmul", "max", "maximum", "mean",
+    "min", "minimum", "moveaxis", "mse", "multiply", "negative", "power", "relu", "reshape", "rnn", "selu", "sigmoid",
+    "silu", "softmax", "softplus", "sqrt", "squeeze", "stack", "subtract", "sum", "tanh", "transpose", "var", "where",
 ]  # fmt: skip
