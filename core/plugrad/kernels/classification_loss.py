@@ -4,6 +4,7 @@ from math import log
 
 from plugrad.kernel import kernel, prange
 from plugrad.kernels.exponential import exp
+from plugrad.kernels.largest import largest
 
 # Rows whose losses are summed by one thread, in float64; the pieces are added in order afterwards.
 ROWS = 64
@@ -29,12 +30,10 @@ def examine_labels(labels, classes, ignored, weight, found):
     found[1] = total
 
 
-@kernel
+@kernel(inline=True)
 def exponentials(x, g):
     """g = exp(x - the largest of x); (the sum of g, the largest). NaN and infinity come through as NaN."""
-    top = x[0]
-    for j in range(x.size):
-        top = x[j] if x[j] > top or x[j] != x[j] else top
+    top = largest(x)
     total = x.dtype.type(0)
     for j in range(x.size):
         e = exp(x[j] - top)

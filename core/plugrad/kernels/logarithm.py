@@ -35,7 +35,7 @@ def _make_log():
 
     single = np.float32
 
-    @register_jitable
+    @register_jitable(forceinline=True)
     def log32(x):
         # x = m * 2**n with m in [sqrt(1/2), sqrt(2)), then Cephes' polynomial in m - 1; within 1e-7 in relative terms.
         small = x < single(SMALLEST)
@@ -68,7 +68,7 @@ def _make_log1p():
 
     single = np.float32
 
-    @register_jitable
+    @register_jitable(forceinline=True)
     def log1p32(x):
         # 2 atanh(s) with s = x / (2 + x) in [0, 1/3]: a sum of positive terms, so small x keep all their digits.
         s = x / (x + single(2.0))

@@ -26,7 +26,7 @@ def absolute(p, t, kind, first, second):
     return abs(d), _sign(d, kind)
 
 
-@kernel
+@kernel(inline=True)
 def _sign(d, kind):
     return kind(1) if d > kind(0) else (kind(-1) if d < kind(0) else d * kind(0))
 
@@ -80,7 +80,7 @@ def hinge(p, t, kind, first, second):
     return (kind(0) if met else short), (kind(0) if met else -t)
 
 
-@kernel
+@kernel(inline=True)
 def _stirling(t, kind):
     # log(t!) for t > 1, near enough (within 0.08 at 1); nothing for less, as PyTorch has it.
     bounded = t if t > kind(1) else kind(1)
@@ -90,22 +90,30 @@ def _stirling(t, kind):
 
 @pairs
 def poisson_log(p, t, kind, first, second):
-    """exp(p) - t * p: p is the logarithm of the rate. With `second`, Stirling's log(t!) is added."""
+    """exp(p) - t * p: p is the logarithm of the rate."""
     rate = exp(p)
-    value = rate - t * p
-    if second != kind(0):
-        value += _stirling(t, kind)
-    return value, rate - t
+    return rate - t * p, rate - t
 
 
 @pairs
 def poisson_rate(p, t, kind, first, second):
-    """p - t * log(p + first): p is the rate. With `second`, Stirling's log(t!) is added."""
+    """p - t * log(p + first): p is the rate."""
     rate = p + first
-    value = p - t * log(rate)
-    if second != kind(0):
-        value += _stirling(t, kind)
-    return value, kind(1) - t / rate
+    return p - t * log(rate), kind(1) - t / rate
+
+
+@pairs
+def full_poisson_log(p, t, kind, first, second):
+    """`poisson_log` and log(t!)."""
+    rate = exp(p)
+    return rate - t * p + _stirling(t, kind), rate - t
+
+
+@pairs
+def full_poisson_rate(p, t, kind, first, second):
+    """`poisson_rate` and log(t!)."""
+    rate = p + first
+    return p - t * log(rate) + _stirling(t, kind), kind(1) - t / rate
 
 
 @weighted

@@ -154,8 +154,11 @@ def poisson_nll(input, target, log_input=True, full=False, eps=1e-8, reduction="
     target: counts, >= 0. log_input: whether the input is the logarithm of the rate. full: add log(target!), by
         Stirling's formula, where the target is above 1.
     """
-    formula = kernels.poisson_log if log_input else kernels.poisson_rate
-    return elementwise("poisson_nll", formula, input, target, reduction, eps, float(bool(full)))
+    if log_input:
+        formula = kernels.full_poisson_log if full else kernels.poisson_log
+    else:
+        formula = kernels.full_poisson_rate if full else kernels.poisson_rate
+    return elementwise("poisson_nll", formula, input, target, reduction, eps)
 
 
 def _gaussian(*size, **options):
