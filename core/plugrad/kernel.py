@@ -34,9 +34,10 @@ class Kernel:
     explicitly, for a kernel whose work is not told by that size (a matrix product).
     """
 
-    def __init__(self, function, fastmath=True):
+    def __init__(self, function, fastmath=True, inline=False):
         functools.update_wrapper(self, function)
         self.function = function
+        self.inline = inline
         self.shared = "prange" in function.__code__.co_names
         self.fastmath = fastmath
         KERNELS.append(self)
@@ -95,17 +96,18 @@ def prange(*bounds):
     return range(*bounds)
 
 
-def kernel(function=None, *, fastmath=True):
+def kernel(function=None, *, fastmath=True, inline=False):
     """Make a function over arrays a kernel.
 
     function: loops over its array arguments and writes into the output arrays it is given. It may call other
         kernels by their global names. Where a loop is written with `prange`, its iterations are shared among the
         threads when the arrays are large.
     fastmath: False keeps the order of floating-point operations as written.
+    inline: True puts it into the kernels that call it, whatever its size: a call in a loop keeps it from vectorising.
     """
     if function is None:
-        return functools.partial(kernel, fastmath=fastmath)
-    return Kernel(function, fastmath)
+        return functools.partial(kernel, fastmath=fastmath, inline=inline)
+    return Kernel(function, fastmath, inline)
 
 
 def _compile(kernel, parallel):
@@ -129,7 +131,7 @@ def _compile(kernel, parallel):
     # The serial and the parallel form share their source, so the file cache tells them apart by this name alone.
     copy.__qualname__ = function.__qualname__ + ("_parallel" if parallel else "")
     copy.__module__ = function.__module__
-    options = {"parallel": parallel, "nogil": True, "error_model": "numpy"}
+    options = {"parallel": parallel, "nogil": True, "error_model": "numpy", "forceinline": kernel.inline}
     if kernel.fastmath:
         options["fastmath"] = set(FASTMATH)
     folder = cache_folder()

@@ -1,11 +1,11 @@
 """Losses for numbers: how far a prediction is from its target."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 import plugrad as pg
-from plugrad.errors import InputError
+from plugrad_losses.fields import positive, shares
 
 
 def _example(loss):
@@ -51,8 +51,7 @@ class Huber(pg.Loss):
     delta: float = 1.0
 
     def __post_init__(self):
-        if not (np.isfinite(self.delta) and self.delta > 0):
-            raise InputError(f"Huber: delta must be a number > 0, got {self.delta!r}")
+        positive("Huber", "delta", self.delta)
 
     def __call__(self, prediction, target):
         return pg.huber(prediction, target, delta=self.delta)
@@ -61,3 +60,104 @@ class Huber(pg.Loss):
     def example(cls):
         """What `plugrad.testing.check_plugin` tries this loss with."""
         return _example(cls())
+
+
+@dataclass
+class SmoothL1(pg.Loss):
+    """d**2 / (2 beta) where |d| <= beta, |d| - beta / 2 beyond, averaged (Girshick 2015).
+
+    d = prediction - target, both (batch, ...), of one shape; ShapeError otherwise. Raises InputError for a beta
+    that is not positive.
+    """
+
+    beta: float = 1.0
+
+    def __post_init__(self):
+        positive("SmoothL1", "beta", self.beta)
+
+    def __call__(self, prediction, target):
+        return pg.smooth_l1(prediction, target, beta=self.beta)
+
+    @classmethod
+    def example(cls):
+        """What `plugrad.testing.check_plugin` tries this loss with."""
+        return _example(cls())
+
+
+@dataclass
+class LogCosh(pg.Loss):
+    """mean(log(cosh(prediction - target))): squares near 0, straight lines far from it, smooth everywhere.
+
+    Both (batch, ...), of one shape; ShapeError otherwise.
+    """
+
+    def __call__(self, prediction, target):
+        return pg.log_cosh(prediction, target)
+
+    @classmethod
+    def example(cls):
+        """What `plugrad.testing.check_plugin` tries this loss with."""
+        return _example(cls())
+
+
+@dataclass
+class Quantile(pg.Loss):
+    """The pinball loss: predictions become quantiles of the target (Koenker & Bassett 1978).
+
+    quantiles: n numbers in (0, 1). prediction (batch, ..., n), the last axis in their order; target (batch, ...);
+    ShapeError otherwise. Raises InputError for other quantiles.
+    """
+
+    quantiles: list = field(default_factory=lambda: [0.1, 0.5, 0.9])
+
+    def __post_init__(self):
+        shares("Quantile", "quantiles", self.quantiles)
+
+    def __call__(self, prediction, target):
+        return pg.quantile(prediction, target, self.quantiles)
+
+    @classmethod
+    def example(cls):
+        """What `plugrad.testing.check_plugin` tries this loss with."""
+        target = np.array([[0.5, -1.0], [0.0, 1.5]])
+        return cls(), target[..., None] + np.array([-0.5, 0.2, 1.3]), target
+
+
+@dataclass
+class GaussianNLL(pg.Loss):
+    """-log of the normal density with the predicted mean and variance, without its constant (Nix & Weigend 1994).
+
+    prediction (batch, ..., 2): mean, and logarithm of the variance; target (batch, ...); ShapeError otherwise.
+    Averaged over all elements of the target. Variances count as `epsilon` at least; InputError if that is not positive.
+    """
+
+    epsilon: float = 1e-6
+
+    def __post_init__(self):
+        positive("GaussianNLL", "epsilon", self.epsilon)
+
+    def __call__(self, prediction, target):
+        variance = pg.exp(pg.getitem(prediction, (..., 1)))
+        return pg.gaussian_nll(pg.getitem(prediction, (..., 0)), target, variance, eps=self.epsilon)
+
+    @classmethod
+    def example(cls):
+        """What `plugrad.testing.check_plugin` tries this loss with."""
+        loss, prediction, target = _example(cls())
+        return loss, np.stack([prediction, 0.3 * target - 0.2], axis=-1), target
+
+
+@dataclass
+class PoissonNLL(pg.Loss):
+    """exp(prediction) - target * prediction, averaged: -log of Poisson's probability, without log(target!).
+
+    prediction: the logarithm of the rate; target: counts from 0; both (batch, ...), of one shape; ShapeError otherwise.
+    """
+
+    def __call__(self, prediction, target):
+        return pg.poisson_nll(prediction, target)
+
+    @classmethod
+    def example(cls):
+        """What `plugrad.testing.check_plugin` tries this loss with."""
+        return cls(), np.array([[0.3, -1.2, 0.8], [1.0, 0.1, -0.4]]), np.array([[1.0, 0.0, 3.0], [2.0, 1.0, 0.0]])

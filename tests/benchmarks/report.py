@@ -1,22 +1,12 @@
-"""The results of a run as tables on the terminal, as JSON and as a picture."""
+"""The results of a run as tables on the terminal, and as JSON and a picture on disk."""
 
 import json
 
-FORMAT = 1
+import pictures
+from result_rows import frameworks, groups, slopes
+
+FORMAT = 2
 """Version of the JSON's layout."""
-
-
-def groups(results):
-    """((case, task, threads), {framework: row}) for everything measured, in order."""
-    found = {}
-    for row in results["steps"]:
-        found.setdefault((row["case"], row["task"], row["threads"]), {})[row["framework"]] = row
-    return list(found.items())
-
-
-def frameworks(results):
-    """The frameworks that have a row, plugrad first."""
-    return list(dict.fromkeys(row["framework"] for row in results["steps"]))
 
 
 def show(results, console=None):
@@ -26,9 +16,17 @@ def show(results, console=None):
     console = console or Console()
     if not console.is_terminal:
         console.width = max(console.width, 150)
-    console.print(_steps_table(results))
-    if results["startup"] or results["memory"]:
-        console.print(_process_table(results))
+    for peak in results["machine"]["peaks"]:
+        console.print(
+            f"{peak['threads']} threads: products of float32 in the caches {peak['gflops']:.0f} GFLOP/s, "
+            f"copies in memory {peak['copy_gigabytes']:.1f} GB/s (read and written)"
+        )
+    for table, rows in (
+        (_steps_table, "steps"), (_work_table, "steps"), (_slopes_table, "slopes"), (_memory_table, "memory"),
+        (_process_table, "startup"),
+    ):  # fmt: skip
+        if results[rows]:
+            console.print(table(results))
 
 
 def _steps_table(results):
@@ -64,67 +62,87 @@ def _cell(row):
     return text if row["framework"] == "plugrad" else f"{text} ×{row['ratio_to_plugrad']:.2f}"
 
 
+def _work_table(results):
+    """GFLOP/s of the products and their share of the measured peak."""
+    from rich.table import Table
+
+    names = frameworks(results)
+    table = Table(title="GFLOP/s of the products in a step, and their share of the machine's measured peak")
+    for heading in ("case", "task", "threads", "MFLOP"):
+        table.add_column(heading, justify="right" if heading == "MFLOP" else "left")
+    for heading in names:
+        table.add_column(heading, justify="right")
+    for (case, task, threads), rows in groups(results):
+        work = rows["plugrad"]["gflops"] * rows["plugrad"]["median_us"] / 1e3
+        table.add_row(case, task, str(threads), f"{work:.1f}", *(_work_cell(rows.get(name)) for name in names))
+    return table
+
+
+def _work_cell(row):
+    if row is None:
+        return "–"
+    return f"{row['gflops']:.1f}" + ("" if row["share_of_peak"] is None else f" ({row['share_of_peak']:.0%})")
+
+
+def _slopes_table(results):
+    """µs per training step as one size grows."""
+    from rich.table import Table
+
+    names = frameworks(results)
+    table = Table(title="µs per training step, median, as one size grows; above 1, plugrad is quicker")
+    for heading in ("size", "threads", "value", *names, "best / plugrad"):
+        table.add_column(heading, justify="left" if heading == "size" else "right")
+    previous = None
+    for (axis, threads, value), rows in slopes(results):
+        if previous not in (None, (axis, threads)):
+            table.add_section()
+        previous = axis, threads
+        best = rows["plugrad"]["ratio_to_best_peer"]
+        cells = [f"{rows[name]['median_us']:.1f}" if name in rows else "–" for name in names]
+        table.add_row(axis, str(threads), str(value), *cells, "" if best is None else f"{1 / best:.2f}")
+    return table
+
+
+def _memory_table(results):
+    """The peak of each case's process."""
+    from rich.table import Table
+
+    names = frameworks(results)
+    table = Table(title="peak resident memory of a case's process, MB")
+    table.add_column("case")
+    table.add_column("threads")
+    for name in names:
+        table.add_column(name, justify="right")
+    found = {}
+    for row in results["memory"]:
+        found.setdefault((row["case"], row["threads"]), {})[row["framework"]] = row["peak_megabytes"]
+    for (case, threads), peaks in found.items():
+        table.add_row(case, str(threads), *(f"{peaks[name]:.0f}" if name in peaks else "–" for name in names))
+    return table
+
+
 def _process_table(results):
     from rich.table import Table
 
-    table = Table(title="processes: import, first training step from the process's start (warm caches), peak memory")
+    table = Table(
+        title="processes: import; start to end of the first training step; installed files of what that imports"
+    )
     table.add_column("framework")
-    for heading in ("import, s", "first step, s"):
+    for heading in ("import, s", "first step, s", "first step with empty caches, s", "installed, MB"):
         table.add_column(heading, justify="right")
-    threads = list(dict.fromkeys(row["threads"] for row in results["memory"]))
-    for count in threads:
-        table.add_column(f"peak MB, {count} thread{'s' if count > 1 else ''}", justify="right")
-    startup = {row["framework"]: row for row in results["startup"]}
-    memory = {(row["framework"], row["threads"]): row["peak_megabytes"] for row in results["memory"]}
-    for name in frameworks(results):
-        start = startup.get(name)
-        cells = [f"{start[key]:.2f}" if start else "–" for key in ("import_seconds", "first_step_seconds")]
-        peaks = [f"{memory[name, count]:.0f}" if (name, count) in memory else "–" for count in threads]
-        table.add_row(name, *cells, *peaks)
+    sizes = {row["framework"]: sum(row["bytes"].values()) / 1e6 for row in results["footprint"]}
+    for row in results["startup"]:
+        seconds = [row[key] for key in ("import_seconds", "first_step_seconds", "cold_first_step_seconds")]
+        name = row["framework"]
+        table.add_row(name, *(f"{s:.2f}" for s in seconds), f"{sizes[name]:.0f}" if name in sizes else "–")
     return table
 
 
 def write(results, folder):
-    """Write training_steps.json and training_steps.png into a folder, made where it does not exist."""
+    """Write the JSON and the picture of a run into a folder, made where it does not exist."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "training_steps.json"
+    name = "slopes" if results["slopes"] else "training_steps"
+    path, picture = folder / f"{name}.json", folder / f"{name}.png"
     path.write_text(json.dumps({"format": FORMAT, **results}, indent=1) + "\n")
-    picture = folder / "training_steps.png"
-    draw(results, picture)
+    (pictures.draw_slopes if results["slopes"] else pictures.draw_steps)(results, picture)
     print(f"wrote {path} and {picture}")
-
-
-def draw(results, path):
-    """Bars of each framework's median beside plugrad's, one panel for each task and number of threads."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    names = frameworks(results)
-    panels = list(dict.fromkeys((task, threads) for (_, task, threads), _ in groups(results)))
-    columns = len({threads for _, threads in panels})
-    figure, axes = pyplot.subplots(
-        -(-len(panels) // columns), columns, figsize=(6.5 * columns, 8), squeeze=False, layout="constrained"
-    )
-    panels.sort(key=lambda panel: (panel[0] != "training", panel[1]))
-    for axis, panel in zip(axes.flat, panels, strict=False):
-        _draw_panel(axis, panel, groups(results), names)
-    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(names))
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
-
-
-def _draw_panel(axis, panel, measured, names):
-    task, threads = panel
-    chosen = [(case, rows) for (case, its_task, its_threads), rows in measured if (its_task, its_threads) == panel]
-    width = 0.8 / len(names)
-    for place, name in enumerate(names):
-        offset = (place - (len(names) - 1) / 2) * width
-        heights = {i + offset: rows[name]["median_us"] for i, (_, rows) in enumerate(chosen) if name in rows}
-        bars = axis.bar(list(heights), list(heights.values()), width, label=name)
-        axis.bar_label(bars, fmt="%.0f", fontsize=7)
-    axis.set_xticks(range(len(chosen)), [case for case, _ in chosen])
-    axis.set_ylabel("µs per step (log)")
-    axis.set_yscale("log")
-    axis.set_title(f"{task}, {threads} thread{'s' if threads > 1 else ''}")

@@ -1,6 +1,15 @@
 """The ops of the core, by family. Importing this package fills `plugrad.op.OPS` and gives Tensor its operators."""
 
 from plugrad.ops import operators  # noqa: F401 - gives Tensor its operators
+from plugrad.ops.classification_loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    focal,
+    hinge,
+    kl_div,
+    nll_loss,
+)
 from plugrad.ops.dense import dense
 from plugrad.ops.dense_stack import dense_stack
 from plugrad.ops.elementwise import (
@@ -30,27 +39,29 @@ from plugrad.ops.elementwise import (
 )
 from plugrad.ops.embedding import dropout, embedding
 from plugrad.ops.embedding_bag import embedding_bag
-from plugrad.ops.loss import binary_cross_entropy_with_logits, cross_entropy, huber, mae, mse
+from plugrad.ops.embedding_loss import (
+    cosine_embedding,
+    cosine_similarity,
+    info_nce,
+    margin_ranking,
+    normalize,
+    pairwise_distance,
+    triplet,
+)
+from plugrad.ops.loss import gaussian_nll, huber, log_cosh, mae, mse, poisson_nll, quantile, smooth_l1
 from plugrad.ops.matmul import matmul
 from plugrad.ops.recurrent import gru, lstm, rnn
 from plugrad.ops.reduce import max, mean, min, sum, var
-from plugrad.ops.shape import (
-    broadcast_to,
-    concat,
-    expand_dims,
-    getitem,
-    moveaxis,
-    reshape,
-    squeeze,
-    stack,
-    transpose,
-)
+from plugrad.ops.shape import broadcast_to, concat, expand_dims, getitem, moveaxis, reshape, squeeze, stack, transpose
 from plugrad.ops.softmax import log_softmax, logsumexp, softmax
 
 __all__ = [
-    "abs", "add", "binary_cross_entropy_with_logits", "broadcast_to", "clip", "concat", "cross_entropy", "dense",
-    "dense_stack", "divide", "dropout", "elu", "embedding", "embedding_bag", "exp", "expand_dims", "gelu", "getitem",
-    "gru", "huber", "leaky_relu", "log", "log_softmax", "logsumexp", "lstm", "mae", "matmul", "max", "maximum", "mean",
-    "min", "minimum", "moveaxis", "mse", "multiply", "negative", "power", "relu", "reshape", "rnn", "selu", "sigmoid",
-    "silu", "softmax", "softplus", "sqrt", "squeeze", "stack", "subtract", "sum", "tanh", "transpose", "var", "where",
+    "abs", "add", "binary_cross_entropy", "binary_cross_entropy_with_logits", "broadcast_to", "clip", "concat",
+    "cosine_embedding", "cosine_similarity", "cross_entropy", "dense", "dense_stack", "divide", "dropout", "elu",
+    "embedding", "embedding_bag", "exp", "expand_dims", "focal", "gaussian_nll", "gelu", "getitem", "gru", "hinge",
+    "huber", "info_nce", "kl_div", "leaky_relu", "log", "log_cosh", "log_softmax", "logsumexp", "lstm", "mae",
+    "margin_ranking", "matmul", "max", "maximum", "mean", "min", "minimum", "moveaxis", "mse", "multiply", "negative",
+    "nll_loss", "normalize", "pairwise_distance", "poisson_nll", "power", "quantile", "relu", "reshape", "rnn", "selu",
+    "sigmoid", "silu", "smooth_l1", "softmax", "softplus", "sqrt", "squeeze", "stack", "subtract", "sum", "tanh",
+    "transpose", "triplet", "var", "where",
 ]  # fmt: skip
