@@ -6,6 +6,7 @@ from plugrad import arena
 from plugrad.errors import InputError, PlugradError, ShapeError
 from plugrad.kernels import recurrent as kernels
 from plugrad.kernels.product import PARALLEL_WORK
+from plugrad.kernels.recurrent_backward import recurrent_backward
 from plugrad.kernels.transpose import transpose
 from plugrad.mode import mode
 from plugrad.ops.arrays import plain
@@ -113,7 +114,7 @@ class Walk:
                 (biases, (self.planes, self.units)),
             )
         ]
-        run = kernels.recurrent_backward.parallel if self.shared else kernels.recurrent_backward.serial
+        run = recurrent_backward.parallel if self.shared else recurrent_backward.serial
         run(
             self.cell, self.rows, self.x,
             self.nothing(2) if to_x is None else self._turned(self.weight),
