@@ -30,6 +30,7 @@ from plugrad.ops.elementwise import (
 from plugrad.ops.embedding import dropout, embedding
 from plugrad.ops.loss import binary_cross_entropy_with_logits, cross_entropy, huber, mae, mse
 from plugrad.ops.matmul import matmul
+from plugrad.ops.norm import batch_norm, batch_norm_fixed, group_norm, layer_norm, rms_norm
 from plugrad.ops.reduce import max, mean, min, sum, var
 from plugrad.ops.shape import (
     broadcast_to,
@@ -45,9 +46,9 @@ from plugrad.ops.shape import (
 from plugrad.ops.softmax import log_softmax, logsumexp, softmax
 
 __all__ = [
-    "abs", "add", "binary_cross_entropy_with_logits", "broadcast_to", "clip", "concat", "cross_entropy", "dense",
-    "divide", "dropout", "elu", "embedding", "exp", "expand_dims", "gelu", "getitem", "huber", "leaky_relu", "log",
+    "abs", "add", "batch_norm", "batch_norm_fixed", "binary_cross_entropy_with_logits", "broadcast_to", "clip", "concat", "cross_entropy", "dense",
+    "divide", "dropout", "elu", "embedding", "exp", "expand_dims", "gelu", "getitem", "group_norm", "huber", "layer_norm", "leaky_relu", "log",
     "log_softmax", "logsumexp", "mae", "matmul", "max", "maximum", "mean", "min", "minimum", "moveaxis", "mse",
-    "multiply", "negative", "power", "relu", "reshape", "selu", "sigmoid", "silu", "softmax", "softplus", "sqrt",
+    "multiply", "negative", "power", "relu", "reshape", "rms_norm", "selu", "sigmoid", "silu", "softmax", "softplus", "sqrt",
     "squeeze", "stack", "subtract", "sum", "tanh", "transpose", "var", "where",
 ]  # fmt: skip
