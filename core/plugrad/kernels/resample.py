@@ -2,73 +2,131 @@
 
 nearest: source (outputs,), never falling; cover (inputs, 2), the outputs that an input goes to.
 bilinear: source (outputs, 2), two neighbouring inputs, and share (outputs,), that of the second.
+
+As in plugrad.kernels.pool, one call does a row of pixels, by flat arrays and unsigned offsets.
 """
+
+import numpy as np
 
 from plugrad.kernel import kernel, prange
 
 
 @kernel
+def copy_pixels(x, a, columns, y, to, channels):
+    """y's pixels = those of the row at a that `columns` names."""
+    n, a, to = np.uint64(channels), np.uint64(a), np.uint64(to)
+    for j in range(columns.size):
+        source = a + np.uint64(columns[j]) * n
+        for c in range(n):
+            y[to + c] = x[source + c]
+        to = to + n
+
+
+@kernel
 def nearest_forward(x, rows, columns, y):
     """y[:, i, j] = x[:, rows[i], columns[j]]."""
-    height = y.shape[1]
-    for task in prange(y.shape[0] * height):
-        image, i = task // height, task % height
-        line, into = x[image, rows[i]], y[image, i]
-        for j in range(into.shape[0]):
-            pixel, out = line[columns[j]], into[j]
-            for c in range(out.size):
-                out[c] = pixel[c]
+    images, height, across, channels = y.shape
+    line = x.shape[2] * channels
+    source, out = x.reshape(-1), y.reshape(-1)
+    for task in prange(images * height):
+        at = (task // height * x.shape[1] + rows[task % height]) * line
+        copy_pixels(source, at, columns, out, task * across * channels, channels)
+
+
+@kernel
+def add_covered(g, a, cover, y, to, channels):
+    """Each pixel of y += the pixels of the row at a that it went to."""
+    n, a, to = np.uint64(channels), np.uint64(a), np.uint64(to)
+    for x in range(cover.shape[0]):
+        for j in range(cover[x, 0], cover[x, 1]):
+            source = a + np.uint64(j) * n
+            for c in range(n):
+                y[to + c] += g[source + c]
+        to = to + n
+
+
+@kernel
+def take_doubled(g, a, line, y, to, count, channels):
+    """Each pixel of y = the sum of the four that a doubling made of it, in one go."""
+    n, a, to = np.uint64(channels), np.uint64(a), np.uint64(to)
+    b, c, d, step = a + n, a + np.uint64(line), a + np.uint64(line) + n, n + n
+    for _ in range(count):
+        for k in range(n):
+            y[to + k] = (g[a + k] + g[b + k]) + (g[c + k] + g[d + k])
+        a, b, c, d, to = a + step, b + step, c + step, d + step, to + n
 
 
 @kernel
 def nearest_backward(g, cover_rows, cover_columns, dx):
     """dx = the sums of the gradients of the outputs that each input went to."""
-    # By input rows, so that tasks write to different places and nothing is cleared beforehand.
-    height = dx.shape[1]
-    for task in prange(dx.shape[0] * height):
-        image, y = task // height, task % height
-        for x in range(dx.shape[2]):
-            out = dx[image, y, x]
-            out[:] = 0
-            for i in range(cover_rows[y, 0], cover_rows[y, 1]):
-                for j in range(cover_columns[x, 0], cover_columns[x, 1]):
-                    pixel = g[image, i, j]
-                    for c in range(out.size):
-                        out[c] += pixel[c]
+    # By input rows, so that tasks write to different places.
+    images, height, across, channels = dx.shape
+    line = g.shape[2] * channels
+    grad, out = g.reshape(-1), dx.reshape(-1)
+    doubled = g.shape[1] == 2 * height and g.shape[2] == 2 * across
+    for task in prange(images * height):
+        y, to = task % height, task * across * channels
+        at = task // height * g.shape[1] * line
+        if doubled:
+            take_doubled(grad, at + 2 * y * line, line, out, to, across, channels)
+            continue
+        out[to : to + across * channels] = 0
+        for i in range(cover_rows[y, 0], cover_rows[y, 1]):
+            add_covered(grad, at + i * line, cover_columns, out, to, channels)
+
+
+@kernel
+def mix_pixels(x, a, b, down, columns, shares, y, to, channels):
+    """y's pixels = those of the rows at a and b that `columns` names, `down` being the share of b."""
+    n, a, b, to, one = np.uint64(channels), np.uint64(a), np.uint64(b), np.uint64(to), x.dtype.type(1)
+    for j in range(shares.size):
+        left, right, across = np.uint64(columns[j, 0]) * n, np.uint64(columns[j, 1]) * n, shares[j]
+        a1, a2, b1, b2 = a + left, a + right, b + left, b + right
+        p, q, r, s = (one - down) * (one - across), (one - down) * across, down * (one - across), down * across
+        for c in range(n):
+            y[to + c] = p * x[a1 + c] + q * x[a2 + c] + r * x[b1 + c] + s * x[b2 + c]
+        to = to + n
 
 
 @kernel
 def bilinear_forward(x, rows, row_shares, columns, column_shares, y):
     """y = the mean of four neighbours, weighted by the shares."""
-    height = y.shape[1]
-    one = x.dtype.type(1)
-    for task in prange(y.shape[0] * height):
-        image, i = task // height, task % height
-        upper, lower, down, into = x[image, rows[i, 0]], x[image, rows[i, 1]], row_shares[i], y[image, i]
-        for j in range(into.shape[0]):
-            left, right, across = columns[j, 0], columns[j, 1], column_shares[j]
-            a, b, c, d, out = upper[left], upper[right], lower[left], lower[right], into[j]
-            p, q = (one - down) * (one - across), (one - down) * across
-            r, s = down * (one - across), down * across
-            for k in range(out.size):
-                out[k] = p * a[k] + q * b[k] + r * c[k] + s * d[k]
+    images, height, across, channels = y.shape
+    line = x.shape[2] * channels
+    source, out = x.reshape(-1), y.reshape(-1)
+    for task in prange(images * height):
+        i, top = task % height, task // height * x.shape[1]
+        a, b = (top + rows[i, 0]) * line, (top + rows[i, 1]) * line
+        mix_pixels(source, a, b, row_shares[i], columns, column_shares, out, task * across * channels, channels)
+
+
+@kernel
+def add_mixed(g, a, of_row, columns, shares, y, to, channels):
+    """The row of y at `to` += of_row * the pixels of g, each given to its two columns by its share."""
+    n, a, to, one = np.uint64(channels), np.uint64(a), np.uint64(to), g.dtype.type(1)
+    for j in range(shares.size):
+        left, right = to + np.uint64(columns[j, 0]) * n, to + np.uint64(columns[j, 1]) * n
+        p, q = of_row * (one - shares[j]), of_row * shares[j]
+        for c in range(n):
+            y[left + c] += p * g[a + c]
+        for c in range(n):
+            y[right + c] += q * g[a + c]
+        a = a + n
 
 
 @kernel
 def bilinear_backward(g, rows, row_shares, columns, column_shares, dx):
     """dx = each gradient given back to the four neighbours by their shares."""
     # An image is one task: neighbouring outputs add to the same inputs, and must do so in one order.
-    one = g.dtype.type(1)
+    one, channels = g.dtype.type(1), g.shape[3]
+    line, line_out = g.shape[2] * channels, dx.shape[2] * channels
+    grad, out = g.reshape(-1), dx.reshape(-1)
     for image in prange(dx.shape[0]):
-        dx[image] = 0
+        first = image * dx.shape[1] * line_out
+        out[first : first + dx.shape[1] * line_out] = 0
         for i in range(rows.shape[0]):
-            upper, lower, down, of = dx[image, rows[i, 0]], dx[image, rows[i, 1]], row_shares[i], g[image, i]
-            for j in range(columns.shape[0]):
-                grad, across = of[j], column_shares[j]
-                for source, share in ((upper, one - down), (lower, down)):
-                    first, second = source[columns[j, 0]], source[columns[j, 1]]
-                    p, q = share * (one - across), share * across
-                    for c in range(grad.size):
-                        first[c] += p * grad[c]
-                    for c in range(grad.size):
-                        second[c] += q * grad[c]
+            a = (image * g.shape[1] + i) * line
+            add_mixed(
+                grad, a, one - row_shares[i], columns, column_shares, out, first + rows[i, 0] * line_out, channels
+            )
+            add_mixed(grad, a, row_shares[i], columns, column_shares, out, first + rows[i, 1] * line_out, channels)

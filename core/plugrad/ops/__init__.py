@@ -28,10 +28,11 @@ from plugrad.ops.elementwise import (
     where,
 )
 from plugrad.ops.embedding import dropout, embedding
+from plugrad.ops.global_pool import global_avg_pool, global_max_pool
 from plugrad.ops.loss import binary_cross_entropy_with_logits, cross_entropy, huber, mae, mse
 from plugrad.ops.matmul import matmul
 from plugrad.ops.norm import batch_norm, batch_norm_fixed, group_norm, layer_norm, rms_norm
-from plugrad.ops.pool import avg_pool1d, avg_pool2d, global_avg_pool, global_max_pool, max_pool1d, max_pool2d
+from plugrad.ops.pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 from plugrad.ops.reduce import max, mean, min, sum, var
 from plugrad.ops.resample import interpolate
 from plugrad.ops.shape import (

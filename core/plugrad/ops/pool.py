@@ -1,5 +1,4 @@
-"""Pooling: over windows of images (batch, rows, columns, channels) and sequences (batch, length, channels), or over
-all positions."""
+"""Pooling over windows of images (batch, rows, columns, channels) and sequences (batch, length, channels)."""
 
 import functools
 import math
@@ -13,9 +12,6 @@ from plugrad.op import op
 from plugrad.ops.arrays import plain
 
 _LARGEST = 2**31 - 1
-_WIDE = np.dtype(np.float64)
-# Positions are added up in lines of at least this many numbers, which is long enough for vectors.
-_LINE = 128
 
 
 def _lengths(name, what, value, axes, least):
@@ -30,7 +26,9 @@ def _lengths(name, what, value, axes, least):
 
 
 class Axis:
-    """How windows lie along one axis: `windows` and `cover` as plugrad.kernels.pool describes them.
+    """How windows lie along one axis: `windows`, `cover` and `taps` as plugrad.kernels.pool describes them.
+
+    apart: no two windows overlap; gaps: some positions are in no window.
 
     Raises ShapeError where not one window fits, or where one holds nothing but padding.
     """
@@ -55,6 +53,12 @@ class Axis:
         places = np.arange(length) + padding
         low = np.maximum(0, -((reach - places) // stride))
         self.cover = np.stack([low, np.minimum(count, places // stride + 1)], axis=1)
+        offset = np.arange(taps) * dilation - padding
+        begin = np.maximum(0, -(offset // stride))
+        end = np.maximum(begin, np.minimum(count, (length - 1 - offset) // stride + 1))
+        self.taps = np.stack([begin, end, begin * stride + offset], axis=1)
+        self.apart = dilation == 1 and stride >= taps
+        self.gaps = not self.apart or int((end - begin).sum()) < length
         # As PyTorch counts: what a window at the end reaches beyond the padding is no part of it.
         self.with_padding = np.minimum(start + taps, length + padding) - start
         self.without = last - first
@@ -95,22 +99,22 @@ def _max_pool(name, axes, x, kernel_size, stride, padding, dilation, ceil_mode):
     options = _options(name, axes, kernel_size, stride, padding, dilation)
     given = np.shape(x)
     x, shape, rows, columns = _prepared(name, x, axes, options, ceil_mode)
-    taps, width = math.prod(o[0] for o in options), options[-1][0]
-    steps = (options[0][3] if axes == 2 else 1), options[-1][3]
+    taps = math.prod(o[0] for o in options)
+    row_step, stride = (options[0][3] if axes == 2 else 1), options[-1][1]
     value = arena.empty(shape, x.dtype)
     where = arena.empty(shape, np.dtype(np.uint8 if taps <= 256 else np.int64))
     images = (shape[0], rows.count, columns.count, shape[-1])
     if value.size:
         kernels.max_pool_forward(
-            x, rows.windows, columns.windows, width, *steps, value.reshape(images), where.reshape(images)
+            x, rows.windows, columns.taps, row_step, stride, value.reshape(images), where.reshape(images)
         )
 
     def to_x(g):
         out = arena.empty(x.shape, x.dtype)
         if out.size:
             kernels.max_pool_backward(
-                plain(g, x.dtype).reshape(images), where.reshape(images), rows.windows, columns.windows,
-                rows.cover, columns.cover, width, *steps, out,
+                plain(g, x.dtype).reshape(images), where.reshape(images), rows.windows, rows.cover, columns.taps,
+                row_step, stride, rows.apart and columns.apart, columns.gaps, out,
             )  # fmt: skip
         return out.reshape(given)
 
@@ -122,16 +126,19 @@ def _average_pool(name, axes, x, kernel_size, stride, padding, ceil_mode, count_
     given = np.shape(x)
     x, shape, rows, columns = _prepared(name, x, axes, options, ceil_mode)
     value = arena.empty(shape, x.dtype)
-    images = (shape[0], rows.count, columns.count, shape[-1])
+    images, stride = (shape[0], rows.count, columns.count, shape[-1]), options[-1][1]
     counts = [a.with_padding if count_include_pad else a.without for a in (rows, columns)]
     shares = np.divide(1, np.outer(*counts), out=arena.empty(images[1:3], x.dtype), casting="same_kind")
     if value.size:
-        kernels.average_pool_forward(x, rows.windows, columns.windows, shares, value.reshape(images))
+        kernels.average_pool_forward(x, rows.windows, columns.taps, stride, shares, value.reshape(images))
 
     def to_x(g):
         out = arena.empty(x.shape, x.dtype)
         if out.size:
-            kernels.average_pool_backward(plain(g, x.dtype).reshape(images), rows.cover, columns.cover, shares, out)
+            kernels.average_pool_backward(
+                plain(g, x.dtype).reshape(images), rows.cover, columns.taps, stride, shares,
+                rows.apart and columns.apart, columns.gaps, out,
+            )  # fmt: skip
         return out.reshape(given)
 
     return value, (to_x,)
@@ -221,83 +228,3 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
     avg_pool1d, each one number or one for rows and one for columns.
     """
     return _average_pool("avg_pool2d", 2, x, kernel_size, stride, padding, ceil_mode, count_include_pad)
-
-
-# Over all positions
-
-
-def _positions(name, x, mask):
-    """x as (batch, positions, channels), and the mask as bytes, (0, 0) for none."""
-    x = np.asarray(x)
-    if x.dtype.char not in "fd":
-        raise InputError(f"{name}: expected float32 or float64, got {x.dtype}")
-    if x.ndim < 3:
-        raise ShapeError(f"{name}: expected input (batch, ..., channels) of at least 3 axes, got {x.shape}")
-    positions = math.prod(x.shape[1:-1])
-    if not positions:
-        raise ShapeError(f"{name}: expected at least one position, got {x.shape}")
-    if mask is None:
-        kept = np.empty((0, 0), np.uint8)
-    else:
-        kept = np.asarray(mask)
-        if kept.shape != x.shape[:-1]:
-            raise ShapeError(f"{name}: expected a mask {x.shape[:-1]} for an input {x.shape}, got {kept.shape}")
-        kept = np.not_equal(kept, 0, out=arena.empty(kept.shape, np.dtype(bool))).reshape(len(x), positions)
-        kept = kept.view(np.uint8)
-    return plain(x).reshape(x.shape[0], positions, x.shape[-1]), kept
-
-
-def _masked(make):
-    def example(rng):
-        x, _ = make(rng)
-        return x, np.array([[1, 0, 1, 1, 0], [0, 0, 0, 0, 0], [0, 1, 1, 1, 1]])
-
-    return example
-
-
-@op(example=_normal(2, 3, 4, 2), examples=(_masked(_normal(3, 5, 2)), _normal(3, 150, 1)))
-def global_avg_pool(x, mask=None):
-    """The mean over all axes between the batch and the channels.
-
-    x (batch, ..., channels) -> (batch, channels). mask (batch, ...): 0 for positions that are left out, anything else
-    for those that are kept; a sample without any gives 0.
-    """
-    given = np.shape(x)
-    x, kept = _positions("global_avg_pool", x, mask)
-    batch, positions, channels = x.shape
-    value, shares = arena.empty((batch, channels), x.dtype), arena.empty((batch,), x.dtype)
-    if x.size:
-        wide = channels * min(positions, math.ceil(_LINE / channels))
-        kernels.global_average_forward(
-            x.reshape(batch, -1), wide, kept, arena.empty((batch, wide), _WIDE), shares, value
-        )
-
-    def to_x(g):
-        out = arena.empty(x.shape, x.dtype)
-        if out.size:
-            kernels.global_average_backward(plain(g, x.dtype), kept, shares, out)
-        return out.reshape(given)
-
-    return value, (to_x,)
-
-
-@op(example=_distinct(2, 3, 4, 2), examples=(_masked(_distinct(3, 5, 2)),), smooth=False)
-def global_max_pool(x, mask=None):
-    """The largest element over all axes between the batch and the channels; the first of equal ones has the gradient.
-
-    x (batch, ..., channels) -> (batch, channels). mask: as for global_avg_pool.
-    """
-    given = np.shape(x)
-    x, kept = _positions("global_max_pool", x, mask)
-    value = arena.empty((x.shape[0], x.shape[2]), x.dtype)
-    where = arena.empty(value.shape, np.dtype(np.int64))
-    if x.size:
-        kernels.global_max_forward(x, kept, value, where)
-
-    def to_x(g):
-        out = arena.empty(x.shape, x.dtype)
-        if out.size:
-            kernels.global_max_backward(plain(g, x.dtype), where, out)
-        return out.reshape(given)
-
-    return value, (to_x,)
