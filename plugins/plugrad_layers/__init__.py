@@ -29,23 +29,61 @@ from plugrad_layers.initializers import (
     Orthogonal,
     Zeros,
 )
-from plugrad_layers.norm import BatchNorm, LayerNorm
+from plugrad_layers.norm import BatchNorm, GroupNorm, LayerNorm, RMSNorm
+from plugrad_layers.pooling import AvgPool1D, AvgPool2D, GlobalAvgPool, GlobalMaxPool, MaxPool1D, MaxPool2D
 from plugrad_layers.residual import Residual
 from plugrad_layers.sequential import Sequential
 from plugrad_layers.shape import Flatten, Reshape
+from plugrad_layers.upsample import Upsample
 
 _LAYERS = (
     Dense, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Sigmoid, Tanh, Softmax, Softplus, Dropout, LayerNorm, BatchNorm,
     Embedding, Flatten, Reshape, Residual, Sequential, Average,
+    RMSNorm, GroupNorm, MaxPool1D, MaxPool2D, AvgPool1D, AvgPool2D, GlobalAvgPool, GlobalMaxPool, Upsample,
 )  # fmt: skip
 _INITIALIZERS = (
     HeNormal, HeUniform, GlorotNormal, GlorotUniform, LeCunNormal, LeCunUniform, Orthogonal, Zeros, Ones, Normal,
 )  # fmt: skip
 
 __all__ = [
-    "ELU", "GELU", "SELU", "Average", "BatchNorm", "Dense", "Dropout", "Embedding", "Flatten", "GlorotNormal",
-    "GlorotUniform", "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal", "LeCunUniform", "LeakyReLU", "Normal", "Ones",
-    "Orthogonal", "ReLU", "Reshape", "Residual", "Sequential", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh",
+    "ELU",
+    "GELU",
+    "SELU",
+    "Average",
+    "AvgPool1D",
+    "AvgPool2D",
+    "BatchNorm",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "GlobalAvgPool",
+    "GlobalMaxPool",
+    "GlorotNormal",
+    "GlorotUniform",
+    "GroupNorm",
+    "HeNormal",
+    "HeUniform",
+    "LayerNorm",
+    "LeCunNormal",
+    "LeCunUniform",
+    "LeakyReLU",
+    "MaxPool1D",
+    "MaxPool2D",
+    "Normal",
+    "Ones",
+    "Orthogonal",
+    "RMSNorm",
+    "ReLU",
+    "Reshape",
+    "Residual",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+    "Upsample",
     "Zeros",
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Normalisation: of each sample's features, or of each feature over the batch."""
+"""Normalisation: of each sample's features, of groups of channels, or of each feature over the batch."""
 
 from dataclasses import dataclass
 
@@ -6,18 +6,32 @@ import numpy as np
 
 import plugrad as pg
 from plugrad.errors import InputError, ShapeError
+from plugrad.ops.norm import FUSED
+from plugrad_layers.activations import ACTIVATIONS, check_activation
 
 
 def _check_epsilon(layer):
-    if not (np.isfinite(layer.epsilon) and layer.epsilon > 0):
+    number = isinstance(layer.epsilon, int | float) and not isinstance(layer.epsilon, bool)
+    if not (number and np.isfinite(layer.epsilon) and layer.epsilon > 0):
         raise InputError(f"{type(layer).__name__}: epsilon must be a number > 0, got {layer.epsilon!r}")
 
 
-def _make_affine(layer, input_shape):
+def _make_scale(layer, input_shape):
     if not input_shape:
         raise ShapeError(f"{type(layer).__name__}: expected samples of shape (..., features), got single numbers")
     layer.scale = pg.Parameter(np.ones(input_shape[-1]), decay=False)
+
+
+def _make_affine(layer, input_shape):
+    _make_scale(layer, input_shape)
     layer.shift = pg.Parameter(np.zeros(input_shape[-1]), decay=False)
+
+
+def _activated(normalise, activation):
+    """normalise(activation) where it applies that one itself, else the activation of normalise(None)."""
+    if activation in FUSED:
+        return normalise(activation)
+    return ACTIVATIONS[activation](normalise(None))
 
 
 @dataclass
@@ -45,6 +59,67 @@ class LayerNorm(pg.Layer):
 
 
 @dataclass
+class RMSNorm(pg.Layer):
+    """Each sample's last axis divided by its root mean square, then scaled (Zhang & Sennrich 2019).
+
+    Input (batch, ..., features) -> output of the same shape. epsilon: added to the mean square.
+    """
+
+    epsilon: float = 1e-6
+
+    def __post_init__(self):
+        _check_epsilon(self)
+
+    def build(self, input_shape, rng):
+        _make_scale(self, input_shape)
+
+    def forward(self, x):
+        return pg.rms_norm(x, self.scale, epsilon=self.epsilon)
+
+    @classmethod
+    def example(cls):
+        """What `plugrad.testing.check_plugin` tries this layer with."""
+        return cls(), (2, 5)
+
+
+@dataclass
+class GroupNorm(pg.Layer):
+    """Each sample's channels, in groups, brought to mean 0 and variance 1, then scaled and shifted (Wu & He 2018).
+
+    Input (batch, ..., channels) -> output of the same shape; statistics are over a group's channels and all axes
+    between the batch and the channels.
+
+    groups: how many runs of neighbouring channels; it divides the channels. epsilon: added to the variance.
+    activation: a name in `plugrad_layers.activations.ACTIVATIONS`, or None; relu costs no pass of its own. Raises
+    InputError for others, ShapeError for channels that the groups do not divide.
+    """
+
+    groups: int
+    epsilon: float = 1e-5
+    activation: str | None = None
+
+    def __post_init__(self):
+        if not isinstance(self.groups, int) or isinstance(self.groups, bool) or self.groups < 1:
+            raise InputError(f"GroupNorm: groups must be a whole number from 1, got {self.groups!r}")
+        _check_epsilon(self)
+        check_activation(self.activation, "GroupNorm")
+
+    def build(self, input_shape, rng):
+        _make_affine(self, input_shape)
+
+    def forward(self, x):
+        return _activated(
+            lambda fused: pg.group_norm(x, self.groups, self.scale, self.shift, epsilon=self.epsilon, activation=fused),
+            self.activation,
+        )
+
+    @classmethod
+    def example(cls):
+        """What `plugrad.testing.check_plugin` tries this layer with."""
+        return cls(2), (3, 4)
+
+
+@dataclass
 class BatchNorm(pg.Layer):
     """Each feature brought to mean 0 and variance 1 over the batch, then scaled and shifted (Ioffe & Szegedy 2015).
 
@@ -53,16 +128,19 @@ class BatchNorm(pg.Layer):
     variance as the unbiased estimate; in prediction the running ones are used. A batch of one row says nothing
     about variance and leaves the running statistics as they are.
 
-    momentum: in [0, 1). epsilon: added to the variance. Raises InputError for others.
+    momentum: in [0, 1). epsilon: added to the variance. activation: a name in
+    `plugrad_layers.activations.ACTIVATIONS`, or None; relu costs no pass of its own. Raises InputError for others.
     """
 
     momentum: float = 0.9
     epsilon: float = 1e-5
+    activation: str | None = None
 
     def __post_init__(self):
         _check_epsilon(self)
         if not 0 <= self.momentum < 1:
             raise InputError(f"BatchNorm: momentum must be in [0, 1), got {self.momentum!r}")
+        check_activation(self.activation, "BatchNorm")
 
     def build(self, input_shape, rng):
         _make_affine(self, input_shape)
@@ -70,12 +148,14 @@ class BatchNorm(pg.Layer):
         self.running_variance = pg.State(np.ones(input_shape[-1]))
 
     def forward(self, x):
+        return _activated(lambda fused: self._normalised(x, fused), self.activation)
+
+    def _normalised(self, x, activation):
+        options = {"epsilon": self.epsilon, "activation": activation}
         if pg.is_training():
-            return pg.batch_norm(x, self.scale, self.shift, epsilon=self.epsilon, observe=self._observe)
-        return pg.batch_norm_fixed(
-            x, self.scale, self.shift,
-            mean=self.running_mean.value, variance=self.running_variance.value, epsilon=self.epsilon,
-        )  # fmt: skip
+            return pg.batch_norm(x, self.scale, self.shift, observe=self._observe, **options)
+        mean, variance = self.running_mean.value, self.running_variance.value
+        return pg.batch_norm_fixed(x, self.scale, self.shift, mean=mean, variance=variance, **options)
 
     def _observe(self, mean, variance, rows):
         if rows < 2:

@@ -11,7 +11,7 @@ from plugrad.kernels import norm as rows
 from plugrad.op import op
 from plugrad.ops.arrays import plain
 
-ACTIVATIONS = {None: False, "relu": True}
+FUSED = {None: False, "relu": True}
 """The activations that batch_norm and group_norm apply themselves."""
 
 # A line of at least LINE numbers is long enough for vectors; a piece of some PIECE numbers stays in the first-level
@@ -139,9 +139,9 @@ class _Walk:
 
 
 def _code(name, activation):
-    if activation not in ACTIVATIONS:
+    if activation not in FUSED:
         raise InputError(f"{name}: expected an activation among None, relu, got {activation!r}")
-    return ACTIVATIONS[activation]
+    return FUSED[activation]
 
 
 @op(

@@ -16,6 +16,8 @@ _LARGEST = 2**31 - 1
 
 def _lengths(name, what, value, axes, least):
     """An option for each axis; InputError unless they are whole numbers from `least`."""
+    if isinstance(value, np.ndarray):  # a list among the arguments of an op has become an array
+        value = value.tolist()
     values = tuple(value) if isinstance(value, tuple | list) else (value,) * axes
     for v in values:
         if not isinstance(v, int | np.integer) or isinstance(v, bool) or not least <= v <= _LARGEST:
@@ -66,11 +68,18 @@ class Axis:
 
 
 # A model has few kinds of windows and asks for them in every step.
-_axis = functools.lru_cache(maxsize=256)(Axis)
+_axis = functools.lru_cache(maxsize=64)(Axis)
+
+
+@functools.lru_cache(maxsize=64)
+def _shares(rows, columns, count_include_pad, dtype):
+    """One over the number of elements in every window, (windows down, windows across)."""
+    counts = [a.with_padding if count_include_pad else a.without for a in (rows, columns)]
+    return (1 / np.outer(*counts)).astype(dtype)
 
 
 def _prepared(name, x, axes, options, ceil_mode):
-    """x as images, the shape of the value, and an Axis for rows and columns; a sequence is an image of one row."""
+    """x as images, the shape of the value, an Axis for rows and one for columns; a sequence is an image of one row."""
     x = np.asarray(x)
     if x.dtype.char not in "fd":
         raise InputError(f"{name}: expected float32 or float64, got {x.dtype}")
@@ -127,8 +136,7 @@ def _average_pool(name, axes, x, kernel_size, stride, padding, ceil_mode, count_
     x, shape, rows, columns = _prepared(name, x, axes, options, ceil_mode)
     value = arena.empty(shape, x.dtype)
     images, stride = (shape[0], rows.count, columns.count, shape[-1]), options[-1][1]
-    counts = [a.with_padding if count_include_pad else a.without for a in (rows, columns)]
-    shares = np.divide(1, np.outer(*counts), out=arena.empty(images[1:3], x.dtype), casting="same_kind")
+    shares = _shares(rows, columns, bool(count_include_pad), x.dtype)
     if value.size:
         kernels.average_pool_forward(x, rows.windows, columns.taps, stride, shares, value.reshape(images))
 

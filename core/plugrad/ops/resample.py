@@ -17,7 +17,7 @@ MODES = {"nearest": (1, 2), "linear": (1,), "bilinear": (2,)}
 _LARGEST = 2**31 - 1
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 def _nearest_axis(length, count, scale):
     """(source, cover) for one axis: see plugrad.kernels.resample. float32, as PyTorch rounds for every type."""
     step = np.float32(1 / scale) if scale else np.float32(length) / np.float32(count)
@@ -31,7 +31,7 @@ def _nearest_axis(length, count, scale):
     return source, np.stack([ends[:-1], ends[1:]], axis=1)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 def _linear_axis(length, count, scale, align_corners, dtype):
     """(source, share) for one axis: see plugrad.kernels.resample."""
     places = np.arange(count, dtype=np.float64)
@@ -46,6 +46,8 @@ def _linear_axis(length, count, scale, align_corners, dtype):
 
 
 def _per_axis(what, value, axes, kinds):
+    if isinstance(value, np.ndarray):  # a list among the arguments of an op has become an array
+        value = value.tolist()
     values = tuple(value) if isinstance(value, tuple | list) else (value,) * axes
     if len(values) != axes:
         raise InputError(f"interpolate: expected {what} as a number or as {axes} of them, got {value!r}")
