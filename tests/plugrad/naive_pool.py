@@ -79,7 +79,9 @@ def sources(length, count, scale, mode, align_corners):
             at = math.floor(np.float32(place) * np.float32(step))
             found.append([(min(at, length - 1), 1.0)])
             continue
-        if align_corners:
+        if length == count:
+            at = float(place)
+        elif align_corners:
             at = place * (length - 1) / (count - 1) if count > 1 else 0.0
         else:
             at = max((place + 0.5) * step - 0.5, 0.0)

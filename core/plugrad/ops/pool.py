@@ -41,9 +41,9 @@ class Axis:
             raise InputError(f"{name}: expected a padding of at most half the kernel, got {padding} for {given}")
         reach = (taps - 1) * dilation
         left = length + 2 * padding - reach - 1
-        if left < 0:
-            raise ShapeError(f"{name}: {given} is larger than an axis of {length} with {padding} added at each end")
         count = (left + (stride - 1 if ceil_mode else 0)) // stride + 1
+        if count < 1 or not length:
+            raise ShapeError(f"{name}: {given} is larger than an axis of {length} with {padding} added at each end")
         if ceil_mode and (count - 1) * stride >= length + padding:
             count -= 1  # a window must begin in the image or in the padding before it
         start = np.arange(count) * stride - padding

@@ -35,7 +35,9 @@ def _nearest_axis(length, count, scale):
 def _linear_axis(length, count, scale, align_corners, dtype):
     """(source, share) for one axis: see plugrad.kernels.resample."""
     places = np.arange(count, dtype=np.float64)
-    if align_corners:
+    if length == count:  # whatever the scale: PyTorch takes a copy
+        pass
+    elif align_corners:
         places *= (length - 1) / (count - 1) if count > 1 else 0.0
     else:
         step = 1 / scale if scale else length / count
