@@ -6,7 +6,8 @@ positions at once: with the 16 channels of a first convolution a loop over one p
 Column j of a line is channel j % channels. `span` elements, whole lines, are one piece: their sums are kept apart and
 added in order afterwards in float64, so that the threads change no bit and the sums of a million rows are accurate.
 
-table[block] holds three lines: y = (x - centre) * slope + offset with the columns' numbers written out.
+table[block] holds three lines: y = (x - centre) * slope + offset with the columns' numbers written out. The centre is
+the mean as float32 can hold it; what rounding took from a large mean is in the offset, at no cost.
 """
 
 import math
@@ -100,7 +101,7 @@ def fill_table(stats, scale, shift, table):
             for c in range(group * per_group, (group + 1) * per_group):
                 table[CENTRE, start + c] = mean
                 table[SLOPE, start + c] = inverse * scale[c]
-                table[OFFSET, start + c] = shift[c]
+                table[OFFSET, start + c] = shift[c] - (mean - table[CENTRE, start + c]) * inverse * scale[c]
 
 
 @kernel
@@ -237,7 +238,7 @@ def piece_to_input(x, g, first, last, table, relu, terms, dx):
 
 
 @kernel
-def finish_block_backward(size, sums, scale, lines, stats, totals, terms):
+def finish_block_backward(size, sums, scale, lines, stats, centre, totals, terms):
     """totals[0], totals[1] = a block's sums of d and d * (x - mean) by channel; terms: what dx takes from them."""
     channels, groups = scale.size, stats.shape[1]
     per_group = channels // groups
@@ -249,6 +250,8 @@ def finish_block_backward(size, sums, scale, lines, stats, totals, terms):
                 total[j] += own[j]
     fold(lines[0], channels, totals[0])
     fold(lines[1], channels, totals[1])
+    for c in range(channels):
+        totals[1, c] -= (stats[MEAN, c // per_group] - centre[c]) * totals[0, c]
     if terms.shape[0] == 0:
         return
     count = float(size // groups)
@@ -258,7 +261,8 @@ def finish_block_backward(size, sums, scale, lines, stats, totals, terms):
         for c in range(group * per_group, (group + 1) * per_group):
             plain += scale[c] * totals[0, c]
             slanted += scale[c] * totals[1, c]
-        constant, tilt = inverse * plain / count, inverse * inverse * inverse * slanted / count
+        tilt = inverse * inverse * inverse * slanted / count
+        constant = inverse * plain / count - tilt * (stats[MEAN, group] - centre[group * per_group])
         for start in range(0, terms.shape[1], channels):
             for c in range(start + group * per_group, start + (group + 1) * per_group):
                 terms[0, c] = constant
@@ -292,7 +296,7 @@ def batch_norm_backward(x, g, span, scale, relu, stats, table, sums, lines, tota
     pieces = (size + span - 1) // span
     for piece in prange(pieces):
         piece_gradients(x, g, piece * span, min(size, (piece + 1) * span), table, relu, sums[piece])
-    finish_block_backward(size, sums, scale, lines, stats[0], totals[0], terms)
+    finish_block_backward(size, sums, scale, lines, stats[0], table[CENTRE], totals[0], terms)
     finish_parameters(stats, totals, to_scale, to_shift)
     if dx.size:
         for piece in prange(pieces):
@@ -310,7 +314,8 @@ def group_norm_backward(
         for piece in range(pieces):
             start, end = first + piece * span, first + min(size, (piece + 1) * span)
             piece_gradients(x, g, start, end, table[block], relu, own[piece])
-        finish_block_backward(size, own, scale, lines[block], stats[block], totals[block], terms[block])
+        centre = table[block, CENTRE]
+        finish_block_backward(size, own, scale, lines[block], stats[block], centre, totals[block], terms[block])
         if dx.size:
             piece_to_input(x, g, first, first + size, table[block], relu, terms[block], dx)
     finish_parameters(stats, totals, to_scale, to_shift)
