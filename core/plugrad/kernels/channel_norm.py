@@ -6,8 +6,8 @@ positions at once: with the 16 channels of a first convolution a loop over one p
 Column j of a line is channel j % channels. `span` elements, whole lines, are one piece: their sums are kept apart and
 added in order afterwards in float64, so that the threads change no bit and the sums of a million rows are accurate.
 
-table[block] holds three lines: y = (x - centre) * slope + offset with the columns' numbers written out. The centre is
-the mean as float32 can hold it; what rounding took from a large mean is in the offset, at no cost.
+A block's table holds three lines: y = (x - centre) * slope + offset with the columns' numbers written out. The centre
+is the mean as float32 can hold it; what rounding took from a large mean is in the offset, at no cost.
 """
 
 import math
@@ -173,19 +173,21 @@ def fixed_norm_forward(x, span, scale, shift, relu, stats, table, y):
 
 
 @kernel
-def group_norm_forward(x, size, span, scale, shift, epsilon, relu, sums, lines, stats, table, y):
+def group_norm_forward(x, size, span, together, scale, shift, epsilon, relu, sums, lines, table, stats, y):
     """As batch_norm_forward for blocks of `size` elements, each from its first pass to its last while it is in cache.
 
-    sums (blocks * pieces, 2, wide), lines (blocks, 2, wide), stats (blocks, 3, groups), table (blocks, 3, wide).
+    stats (blocks, 3, groups); together: blocks of one task, which has its scratch for all of them, so that the scratch
+    for small blocks stays in cache too: sums (tasks, pieces, 2, wide), lines (tasks, 2, wide), table (tasks, 3, wide).
     """
-    wide = table.shape[2]
-    pieces = (size + span - 1) // span
-    for block in prange(table.shape[0]):
-        first, own = block * size, sums[block * pieces : (block + 1) * pieces]
-        for piece in range(pieces):
-            piece_moments(x, first + piece * span, first + min(size, (piece + 1) * span), wide, own[piece])
-        finish_block(x, first, size, span, own, epsilon, scale, shift, lines[block], stats[block], table[block])
-        normalise_piece(x, first, first + size, table[block], relu, y)
+    blocks, wide, pieces = stats.shape[0], table.shape[2], sums.shape[1]
+    for task in prange(table.shape[0]):
+        own, line, of_task = sums[task], lines[task], table[task]
+        for block in range(task * together, min(blocks, (task + 1) * together)):
+            first = block * size
+            for piece in range(pieces):
+                piece_moments(x, first + piece * span, first + min(size, (piece + 1) * span), wide, own[piece])
+            finish_block(x, first, size, span, own, epsilon, scale, shift, line, stats[block], of_task)
+            normalise_piece(x, first, first + size, of_task, relu, y)
 
 
 @kernel
@@ -238,8 +240,11 @@ def piece_to_input(x, g, first, last, table, relu, terms, dx):
 
 
 @kernel
-def finish_block_backward(size, sums, scale, lines, stats, centre, totals, terms):
-    """totals[0], totals[1] = a block's sums of d and d * (x - mean) by channel; terms: what dx takes from them."""
+def finish_block_backward(size, sums, scale, lines, stats, centre, totals, terms, parts):
+    """From the sums of a block's pieces: what dx takes from them, and the block's part of the parameters' gradients.
+
+    totals (2, channels): scratch; terms: written; parts (2, channels): the gradients of shift and scale, added to.
+    """
     channels, groups = scale.size, stats.shape[1]
     per_group = channels // groups
     lines[:] = 0
@@ -250,54 +255,56 @@ def finish_block_backward(size, sums, scale, lines, stats, centre, totals, terms
                 total[j] += own[j]
     fold(lines[0], channels, totals[0])
     fold(lines[1], channels, totals[1])
-    for c in range(channels):
-        totals[1, c] -= (stats[MEAN, c // per_group] - centre[c]) * totals[0, c]
-    if terms.shape[0] == 0:
-        return
     count = float(size // groups)
     for group in range(groups):
         inverse = stats[INVERSE, group]
+        rounded = stats[MEAN, group] - centre[group * per_group]
         plain, slanted = 0.0, 0.0
         for c in range(group * per_group, (group + 1) * per_group):
+            away = totals[1, c] - rounded * totals[0, c]  # from the mean itself
+            parts[0, c] += totals[0, c]
+            parts[1, c] += away * inverse
             plain += scale[c] * totals[0, c]
-            slanted += scale[c] * totals[1, c]
+            slanted += scale[c] * away
         tilt = inverse * inverse * inverse * slanted / count
-        constant = inverse * plain / count - tilt * (stats[MEAN, group] - centre[group * per_group])
-        for start in range(0, terms.shape[1], channels):
-            for c in range(start + group * per_group, start + (group + 1) * per_group):
-                terms[0, c] = constant
-                terms[1, c] = tilt
+        constant = inverse * plain / count - tilt * rounded
+        if terms.shape[0]:
+            for start in range(0, terms.shape[1], channels):
+                for c in range(start + group * per_group, start + (group + 1) * per_group):
+                    terms[0, c] = constant
+                    terms[1, c] = tilt
 
 
 @kernel
-def finish_parameters(stats, totals, to_scale, to_shift):
-    """The gradients of scale and shift from the blocks' statistics and sums, in the blocks' order."""
-    channels = totals.shape[2]
-    per_group = channels // stats.shape[2]
-    for c in range(channels):
-        slanted, plain = 0.0, 0.0
-        for block in range(totals.shape[0]):
-            plain += totals[block, 0, c]
-            slanted += totals[block, 1, c] * stats[block, INVERSE, c // per_group]
-        if to_scale.size:
-            to_scale[c] = slanted
-        if to_shift.size:
-            to_shift[c] = plain
+def finish_parameters(parts, to_scale, to_shift):
+    """The gradients of scale and shift from all tasks' parts, in the tasks' order."""
+    for task in range(1, parts.shape[0]):
+        for part in range(2):
+            own, total = parts[task, part], parts[0, part]
+            for c in range(total.size):
+                total[c] += own[c]
+    for c in range(to_scale.size):
+        to_scale[c] = parts[0, 1, c]
+    for c in range(to_shift.size):
+        to_shift[c] = parts[0, 0, c]
 
 
 @kernel
-def batch_norm_backward(x, g, span, scale, relu, stats, table, sums, lines, totals, terms, dx, to_scale, to_shift):
+def batch_norm_backward(
+    x, g, span, scale, relu, stats, table, sums, lines, totals, parts, terms, dx, to_scale, to_shift
+):
     """All gradients of one block. terms (2, wide), or (0, wide) where the statistics were given.
 
-    stats (1, 3, channels), table (3, wide): what the forward kernel wrote; sums, lines, totals (1, 2, channels):
-    scratch; empty arrays stand for gradients that nobody asks for.
+    stats (3, channels), table (3, wide): what the forward kernel wrote; sums (pieces, 2, wide), lines (2, wide), totals
+    (2, channels), parts (1, 2, channels): scratch; empty arrays stand for gradients that nobody asks for.
     """
     size = x.size
     pieces = (size + span - 1) // span
     for piece in prange(pieces):
         piece_gradients(x, g, piece * span, min(size, (piece + 1) * span), table, relu, sums[piece])
-    finish_block_backward(size, sums, scale, lines, stats[0], table[CENTRE], totals[0], terms)
-    finish_parameters(stats, totals, to_scale, to_shift)
+    parts[:] = 0
+    finish_block_backward(size, sums, scale, lines, stats, table[CENTRE], totals, terms, parts[0])
+    finish_parameters(parts, to_scale, to_shift)
     if dx.size:
         for piece in prange(pieces):
             piece_to_input(x, g, piece * span, min(size, (piece + 1) * span), table, relu, terms, dx)
@@ -305,17 +312,21 @@ def batch_norm_backward(x, g, span, scale, relu, stats, table, sums, lines, tota
 
 @kernel
 def group_norm_backward(
-    x, g, size, span, scale, relu, stats, table, sums, lines, totals, terms, dx, to_scale, to_shift
+    x, g, size, span, together, scale, shift, relu, stats, table, sums, lines, totals, parts, terms,
+    dx, to_scale, to_shift,
 ):  # fmt: skip
-    """As batch_norm_backward for blocks of `size` elements; every array has an axis of blocks in front."""
-    pieces = (size + span - 1) // span
-    for block in prange(table.shape[0]):
-        first, own = block * size, sums[block * pieces : (block + 1) * pieces]
-        for piece in range(pieces):
-            start, end = first + piece * span, first + min(size, (piece + 1) * span)
-            piece_gradients(x, g, start, end, table[block], relu, own[piece])
-        centre = table[block, CENTRE]
-        finish_block_backward(size, own, scale, lines[block], stats[block], centre, totals[block], terms[block])
-        if dx.size:
-            piece_to_input(x, g, first, first + size, table[block], relu, terms[block], dx)
-    finish_parameters(stats, totals, to_scale, to_shift)
+    """As batch_norm_backward for blocks of `size` elements; scratch has an axis of tasks in front, and so has table."""
+    blocks, pieces = stats.shape[0], sums.shape[1]
+    for task in prange(table.shape[0]):
+        own, line, total, term, of_task = sums[task], lines[task], totals[task], terms[task], table[task]
+        parts[task] = 0
+        for block in range(task * together, min(blocks, (task + 1) * together)):
+            first = block * size
+            fill_table(stats[block], scale, shift, of_task)
+            for piece in range(pieces):
+                start, end = first + piece * span, first + min(size, (piece + 1) * span)
+                piece_gradients(x, g, start, end, of_task, relu, own[piece])
+            finish_block_backward(size, own, scale, line, stats[block], of_task[CENTRE], total, term, parts[task])
+            if dx.size:
+                piece_to_input(x, g, first, first + size, of_task, relu, term, dx)
+    finish_parameters(parts, to_scale, to_shift)

@@ -1,7 +1,7 @@
 """Resampling of NHWC images: nearest and bilinear. Tables tell what each output position is made of.
 
 nearest: source (outputs,), never falling; cover (inputs, 2), the outputs that an input goes to.
-bilinear: source (outputs, 2), two neighbouring inputs, and share (outputs,), that of the second.
+bilinear: source (outputs, 2), two neighbouring inputs, and share (outputs,), that of the second; never falling.
 
 As in plugrad.kernels.pool, one call does a row of pixels, by flat arrays and unsigned offsets.
 """
@@ -101,32 +101,45 @@ def bilinear_forward(x, rows, row_shares, columns, column_shares, y):
 
 
 @kernel
-def add_mixed(g, a, of_row, columns, shares, y, to, channels):
-    """The row of y at `to` += of_row * the pixels of g, each given to its two columns by its share."""
-    n, a, to, one = np.uint64(channels), np.uint64(a), np.uint64(to), g.dtype.type(1)
+def gather_rows(g, first, line, rows, shares, cover, y, sums):
+    """sums = the rows of gradients that input row y is part of, each times y's share in it."""
+    one = g.dtype.type(1)
+    sums[:] = 0
+    for i in range(cover[y, 0], cover[y, 1]):
+        share = (one - shares[i] if rows[i, 0] == y else 0 * one) + (shares[i] if rows[i, 1] == y else 0 * one)
+        row = g[first + i * line : first + (i + 1) * line]
+        for j in range(sums.size):
+            sums[j] += share * row[j]
+
+
+@kernel
+def give_back(sums, columns, shares, y, to, channels):
+    """The row of y at `to` += the pixels of sums, each given to its two columns by its share."""
+    n, a, to, one = np.uint64(channels), np.uint64(0), np.uint64(to), sums.dtype.type(1)
     for j in range(shares.size):
         left, right = to + np.uint64(columns[j, 0]) * n, to + np.uint64(columns[j, 1]) * n
-        p, q = of_row * (one - shares[j]), of_row * shares[j]
+        p, q = one - shares[j], shares[j]
         for c in range(n):
-            y[left + c] += p * g[a + c]
+            y[left + c] += p * sums[a + c]
         for c in range(n):
-            y[right + c] += q * g[a + c]
+            y[right + c] += q * sums[a + c]
         a = a + n
 
 
 @kernel
-def bilinear_backward(g, rows, row_shares, columns, column_shares, dx):
-    """dx = each gradient given back to the four neighbours by their shares."""
-    # An image is one task: neighbouring outputs add to the same inputs, and must do so in one order.
-    one, channels = g.dtype.type(1), g.shape[3]
-    line, line_out = g.shape[2] * channels, dx.shape[2] * channels
+def bilinear_backward(g, rows, row_shares, cover, columns, column_shares, sums, dx):
+    """dx = each gradient given back to the four neighbours by their shares.
+
+    cover (inputs, 2): the outputs that an input row is part of; sums (images, columns * channels): scratch.
+    """
+    # By input rows, and rows before columns: adding whole rows up is one long loop, and fewer are left to spread.
+    images, height, across, channels = dx.shape
+    line, line_out = g.shape[2] * channels, across * channels
     grad, out = g.reshape(-1), dx.reshape(-1)
-    for image in prange(dx.shape[0]):
-        first = image * dx.shape[1] * line_out
-        out[first : first + dx.shape[1] * line_out] = 0
-        for i in range(rows.shape[0]):
-            a = (image * g.shape[1] + i) * line
-            add_mixed(
-                grad, a, one - row_shares[i], columns, column_shares, out, first + rows[i, 0] * line_out, channels
-            )
-            add_mixed(grad, a, row_shares[i], columns, column_shares, out, first + rows[i, 1] * line_out, channels)
+    for image in prange(images):
+        own = sums[image]
+        for y in range(height):
+            to = (image * height + y) * line_out
+            gather_rows(grad, image * g.shape[1] * line, line, rows, row_shares, cover, y, own)
+            out[to : to + line_out] = 0
+            give_back(own, columns, column_shares, out, to, channels)

@@ -14,9 +14,9 @@ from plugrad.ops.arrays import plain
 FUSED = {None: False, "relu": True}
 """The activations that batch_norm and group_norm apply themselves."""
 
-# A line of at least LINE numbers is long enough for vectors; a piece of some PIECE numbers stays in the first-level
-# cache, and of LINES lines at least, so that the sums of pieces are few beside the array itself.
-LINE, PIECE, LINES = 128, 8192, 16
+# A line of at least LINE numbers is long enough for vectors. A piece has some PIECE numbers, so that a batch worth
+# sharing has enough of them for the threads, and LINES lines at least, so that its sums are few beside the array.
+LINE, PIECE, LINES = 128, 16384, 16
 
 _WIDE = np.dtype(np.float64)
 _NOTHING = {np.dtype(t): tuple(np.empty((0,) * n, t) for n in range(4)) for t in (np.float32, np.float64)}
@@ -117,25 +117,32 @@ def _row_norm(name, x, scale, shift, epsilon, centred):
 
 
 class _Walk:
-    """How an array of `blocks` blocks is walked: see plugrad.kernels.channel_norm."""
+    """How an array of `blocks` blocks is walked, and scratch for it: see plugrad.kernels.channel_norm."""
 
-    __slots__ = ("blocks", "channels", "dtype", "pieces", "size", "span", "wide")
+    __slots__ = ("channels", "dtype", "pieces", "size", "span", "tasks", "together", "wide")
 
     def __init__(self, x, blocks):
-        self.blocks, self.channels, self.dtype = blocks, x.shape[-1], x.dtype
-        self.size = x.size // blocks
+        self.channels, self.dtype, self.size = x.shape[-1], x.dtype, x.size // blocks
         positions = self.size // self.channels
         self.wide = self.channels * min(positions, math.ceil(LINE / self.channels))
         self.span = self.wide * max(LINES, PIECE // self.wide)
         self.pieces = (self.size + self.span - 1) // self.span
+        self.together = max(1, PIECE // self.size)
+        self.tasks = (blocks + self.together - 1) // self.together
 
-    def scratch(self):
-        """What forward and backward kernels add up in: sums of the pieces, and lines of float64."""
-        sums = arena.empty((self.blocks * self.pieces, 2, self.wide), self.dtype)
-        return sums, arena.empty((self.blocks, 2, self.wide), _WIDE)
+    def sums(self):
+        """Where the pieces' sums are kept, and lines of float64 to add them up in."""
+        sums = arena.empty((self.tasks, self.pieces, 2, self.wide), self.dtype)
+        return sums, arena.empty((self.tasks, 2, self.wide), _WIDE)
 
-    def table(self):
-        return arena.empty((self.blocks, 3, self.wide), self.dtype)
+    def totals(self):
+        """Where a block's sums by channel, and the tasks' parts of the parameters' gradients, are kept."""
+        shape = self.tasks, 2, self.channels
+        return arena.empty(shape, _WIDE), arena.empty(shape, _WIDE)
+
+    def lines(self, count):
+        """`count` lines for every task."""
+        return arena.empty((self.tasks, count, self.wide), self.dtype)
 
 
 def _code(name, activation):
@@ -164,13 +171,13 @@ def batch_norm(x, scale=None, shift=None, epsilon=1e-5, observe=None, activation
             observe(np.zeros(scale.size), np.zeros(scale.size), 0)
         return _zeros(value)
     walk = _Walk(x, 1)
-    flat, table, stats = x.reshape(-1), walk.table(), arena.empty((1, 3, scale.size), _WIDE)
-    sums, lines = walk.scratch()
+    flat, table, stats = x.reshape(-1), walk.lines(3)[0], arena.empty((3, scale.size), _WIDE)
+    sums, lines = walk.sums()
     channels_last.batch_norm_forward(
-        flat, walk.span, scale, shift, float(epsilon), relu, sums, lines[0], stats[0], table[0], value.reshape(-1)
+        flat, walk.span, scale, shift, float(epsilon), relu, sums[0], lines[0], stats, table, value.reshape(-1)
     )
     if observe is not None:
-        observe(stats[0, channels_last.MEAN], stats[0, channels_last.VARIANCE], x.size // scale.size)
+        observe(stats[channels_last.MEAN], stats[channels_last.VARIANCE], x.size // scale.size)
     return value, _batch_backward(walk, flat, scale, relu, stats, table, fixed=False)
 
 
@@ -190,11 +197,11 @@ def batch_norm_fixed(x, scale=None, shift=None, *, mean, variance, epsilon=1e-5,
     if not x.size:
         return _zeros(value)
     walk = _Walk(x, 1)
-    flat, table, stats = x.reshape(-1), walk.table(), arena.empty((1, 3, scale.size), _WIDE)
-    stats[0, channels_last.MEAN], stats[0, channels_last.VARIANCE] = mean, variance
+    flat, table, stats = x.reshape(-1), walk.lines(3)[0], arena.empty((3, scale.size), _WIDE)
+    stats[channels_last.MEAN], stats[channels_last.VARIANCE] = mean, variance
     with np.errstate(invalid="ignore", divide="ignore"):
-        stats[0, channels_last.INVERSE] = 1 / np.sqrt(stats[0, channels_last.VARIANCE] + epsilon)
-    channels_last.fixed_norm_forward(flat, walk.span, scale, shift, relu, stats[0], table[0], value.reshape(-1))
+        stats[channels_last.INVERSE] = 1 / np.sqrt(stats[channels_last.VARIANCE] + epsilon)
+    channels_last.fixed_norm_forward(flat, walk.span, scale, shift, relu, stats, table, value.reshape(-1))
     return value, _batch_backward(walk, flat, scale, relu, stats, table, fixed=True)
 
 
@@ -207,11 +214,10 @@ def _batch_backward(walk, flat, scale, relu, stats, table, fixed):
 
     def backward(g, to_x, to_scale=None, to_shift=None):
         _, no_vector, no_matrix, _ = _NOTHING[dtype]
-        sums, lines = walk.scratch()
-        terms = no_matrix if fixed else arena.empty((2, walk.wide), dtype)
+        (sums, lines), (totals, parts) = walk.sums(), walk.totals()
         channels_last.batch_norm_backward(
-            flat, plain(g, dtype).reshape(-1), walk.span, scale, relu, stats, table[0], sums, lines[0],
-            arena.empty((1, 2, walk.channels), _WIDE), terms,
+            flat, plain(g, dtype).reshape(-1), walk.span, scale, relu, stats, table,
+            sums[0], lines[0], totals[0], parts, no_matrix if fixed else walk.lines(2)[0],
             no_vector if to_x is None else to_x.reshape(-1),
             _or_nothing(to_scale, no_vector), _or_nothing(to_shift, no_vector),
         )  # fmt: skip
@@ -251,16 +257,17 @@ def group_norm(x, groups, scale=None, shift=None, epsilon=1e-5, activation=None)
     if not x.size:
         return _zeros(value)
     walk = _Walk(x, x.shape[0])
-    flat, table, stats = x.reshape(-1), walk.table(), arena.empty((walk.blocks, 3, int(groups)), _WIDE)
+    flat, stats = x.reshape(-1), arena.empty((x.shape[0], 3, int(groups)), _WIDE)
     channels_last.group_norm_forward(
-        flat, walk.size, walk.span, scale, shift, float(epsilon), relu, *walk.scratch(), stats, table, value.reshape(-1)
-    )
+        flat, walk.size, walk.span, walk.together, scale, shift, float(epsilon), relu,
+        *walk.sums(), walk.lines(3), stats, value.reshape(-1),
+    )  # fmt: skip
 
     def backward(g, to_x, _=None, to_scale=None, to_shift=None):
         no_vector = _NOTHING[x.dtype][1]
         channels_last.group_norm_backward(
-            flat, plain(g, x.dtype).reshape(-1), walk.size, walk.span, scale, relu, stats, table, *walk.scratch(),
-            arena.empty((walk.blocks, 2, walk.channels), _WIDE), arena.empty((walk.blocks, 2, walk.wide), x.dtype),
+            flat, plain(g, x.dtype).reshape(-1), walk.size, walk.span, walk.together, scale, shift, relu, stats,
+            walk.lines(3), *walk.sums(), *walk.totals(), walk.lines(2),
             no_vector if to_x is None else to_x.reshape(-1),
             _or_nothing(to_scale, no_vector), _or_nothing(to_shift, no_vector),
         )  # fmt: skip

@@ -33,7 +33,7 @@ def _nearest_axis(length, count, scale):
 
 @functools.lru_cache(maxsize=64)
 def _linear_axis(length, count, scale, align_corners, dtype):
-    """(source, share) for one axis: see plugrad.kernels.resample."""
+    """(source, share, cover) for one axis: see plugrad.kernels.resample."""
     places = np.arange(count, dtype=np.float64)
     if length == count:  # whatever the scale: PyTorch takes a copy
         pass
@@ -44,7 +44,10 @@ def _linear_axis(length, count, scale, align_corners, dtype):
         places = np.maximum((places + 0.5) * step - 0.5, 0.0)
     first = np.minimum(places.astype(np.int64), length - 1)
     share = np.clip(places - first, 0.0, 1.0).astype(dtype)
-    return np.stack([first, np.minimum(first + 1, length - 1)], axis=1), share
+    second = np.minimum(first + 1, length - 1)
+    inputs = np.arange(length)
+    cover = np.searchsorted(second, inputs), np.searchsorted(first, inputs, side="right")
+    return np.stack([first, second], axis=1), share, np.stack(cover, axis=1)
 
 
 def _per_axis(what, value, axes, kinds):
@@ -120,22 +123,36 @@ def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=F
     row = ((1, 1, None),) if axes == 1 else ()
     options = (*row, *((n, *of_axis) for n, of_axis in zip(lengths, found, strict=True)))
     images = (x.shape[0], *(o[1] for o in options), x.shape[-1])
-    if mode == "nearest":
-        (rows, cover_rows), (columns, cover_columns) = (_nearest_axis(*o) for o in options)
-        forward, backward = (rows, columns), (cover_rows, cover_columns)
-        kinds = kernels.nearest_forward, kernels.nearest_backward
-    else:
-        tables = (_linear_axis(*o, bool(align_corners), x.dtype) for o in options)
-        forward = backward = tuple(array for table in tables for array in table)
-        kinds = kernels.bilinear_forward, kernels.bilinear_backward
     given, shape = x.shape, (x.shape[0], *(o[0] for o in options), x.shape[-1])
     if value.size:
-        kinds[0](plain(x).reshape(shape), *forward, value.reshape(images))
+        run, tables = (
+            (_nearest, options) if mode == "nearest" else (_linear, [(*o, bool(align_corners)) for o in options])
+        )
+        back = run(plain(x).reshape(shape), tables, value.reshape(images))
 
     def to_x(g):
         out = arena.empty(given, value.dtype)
         if out.size:
-            kinds[1](plain(g, value.dtype).reshape(images), *backward, out.reshape(shape))
+            back(plain(g, value.dtype).reshape(images), out.reshape(shape))
         return out
 
     return value, (to_x,)
+
+
+def _nearest(x, options, y):
+    """Fill y; the function that takes a gradient of y back to one of x."""
+    (rows, cover_rows), (columns, cover_columns) = (_nearest_axis(*o) for o in options)
+    kernels.nearest_forward(x, rows, columns, y)
+    return lambda g, out: kernels.nearest_backward(g, cover_rows, cover_columns, out)
+
+
+def _linear(x, options, y):
+    """As _nearest."""
+    (rows, row_shares, cover), (columns, shares, _) = (_linear_axis(*o, x.dtype) for o in options)
+    kernels.bilinear_forward(x, rows, row_shares, columns, shares, y)
+
+    def back(g, out):
+        sums = arena.empty((g.shape[0], g.shape[2] * g.shape[3]), g.dtype)
+        kernels.bilinear_backward(g, rows, row_shares, cover, columns, shares, sums, out)
+
+    return back
