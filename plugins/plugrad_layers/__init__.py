@@ -18,25 +18,29 @@ from plugrad_layers.initializers import (
     Orthogonal,
     Zeros,
 )
-from plugrad_layers.norm import BatchNorm, LayerNorm
+from plugrad_layers.norm import BatchNorm, GroupNorm, LayerNorm, RMSNorm
+from plugrad_layers.pooling import AvgPool1D, AvgPool2D, GlobalAvgPool, GlobalMaxPool, MaxPool1D, MaxPool2D
 from plugrad_layers.recurrent import GRU, LSTM, RNN
 from plugrad_layers.residual import Residual
 from plugrad_layers.sequential import Sequential
 from plugrad_layers.shape import Flatten, Reshape
+from plugrad_layers.upsample import Upsample
 
 _LAYERS = (
-    Average, BatchNorm, Dense, Dropout, ELU, Embedding, EmbeddingBag, Flatten, GELU, GRU, LSTM, LayerNorm, LeakyReLU,
-    RNN, ReLU, Reshape, Residual, SELU, Sequential, SiLU, Sigmoid, Softmax, Softplus, Tanh,
+    Average, AvgPool1D, AvgPool2D, BatchNorm, Dense, Dropout, ELU, Embedding, EmbeddingBag, Flatten, GELU, GRU,
+    GlobalAvgPool, GlobalMaxPool, GroupNorm, LSTM, LayerNorm, LeakyReLU, MaxPool1D, MaxPool2D, RMSNorm, RNN, ReLU,
+    Reshape, Residual, SELU, Sequential, SiLU, Sigmoid, Softmax, Softplus, Tanh, Upsample,
 )  # fmt: skip
 _INITIALIZERS = (
     GlorotNormal, GlorotUniform, HeNormal, HeUniform, LeCunNormal, LeCunUniform, Normal, Ones, Orthogonal, Zeros,
 )  # fmt: skip
 
 __all__ = [
-    "ELU", "GELU", "GRU", "LSTM", "RNN", "SELU", "Average", "BatchNorm", "Dense", "Dropout", "Embedding",
-    "EmbeddingBag", "Flatten", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal",
-    "LeCunUniform", "LeakyReLU", "Normal", "Ones", "Orthogonal", "ReLU", "Reshape", "Residual", "Sequential", "SiLU",
-    "Sigmoid", "Softmax", "Softplus", "Tanh", "Zeros",
+    "ELU", "GELU", "GRU", "LSTM", "RNN", "SELU", "Average", "AvgPool1D", "AvgPool2D", "BatchNorm", "Dense", "Dropout",
+    "Embedding", "EmbeddingBag", "Flatten", "GlobalAvgPool", "GlobalMaxPool", "GlorotNormal", "GlorotUniform",
+    "GroupNorm", "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal", "LeCunUniform", "LeakyReLU", "MaxPool1D",
+    "MaxPool2D", "Normal", "Ones", "Orthogonal", "RMSNorm", "ReLU", "Reshape", "Residual", "Sequential", "SiLU",
+    "Sigmoid", "Softmax", "Softplus", "Tanh", "Upsample", "Zeros",
 ]  # fmt: skip
 
 

@@ -122,14 +122,3 @@ def kept(size, rate, key):
     for block in range((size + 3) // 4):
         words += philox((block & MASK_32, block >> 32, draw, step), (seed & MASK_32, seed >> 32))
     return np.array([word >= round(rate * 2**32) for word in words[:size]])
-
-
-def layer_norm(x, scale, shift, epsilon=1e-5):
-    """Over the last axis, row by row."""
-    rows = []
-    for row in np.reshape(x, (-1, np.shape(x)[-1])).tolist():
-        mean = math.fsum(row) / len(row)
-        variance = math.fsum((v - mean) ** 2 for v in row) / len(row)
-        normal = [(v - mean) / math.sqrt(variance + epsilon) for v in row]
-        rows.append([v * s + t for v, s, t in zip(normal, scale, shift, strict=True)])
-    return np.reshape(rows, np.shape(x))

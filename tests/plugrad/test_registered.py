@@ -14,7 +14,6 @@ from plugrad.configuration import describe, restore
 from plugrad.errors import InputError, LookupFailed, ShapeError
 from plugrad.testing import plugin as checks
 from plugrad_layers import (
-    BatchNorm,
     Dense,
     Dropout,
     Embedding,
@@ -116,48 +115,6 @@ def test_dropout_is_the_identity_in_prediction():
     assert set(np.unique(first)) == {0, 2}
     with pytest.raises(InputError, match="rate"):
         Dropout(1.0)
-
-
-def test_layer_norm():
-    layer = LayerNorm(epsilon=1e-3).initialize((2, 6), dtype=np.float64)
-    rng = np.random.default_rng(1)
-    layer.scale.data[:], layer.shift.data[:] = rng.normal(size=(2, 6))
-    x = rng.normal(3, 5, size=(4, 2, 6))
-    expected = naive.layer_norm(x, layer.scale.data, layer.shift.data, 1e-3)
-    np.testing.assert_allclose(layer(x).data, expected, rtol=1e-10)
-    assert not layer.scale.decay
-    assert not layer.shift.decay
-
-
-def test_batch_norm():
-    layer = BatchNorm(momentum=0.8).initialize((2, 3), dtype=np.float64)
-    x = np.random.default_rng(2).normal(3, 5, size=(7, 2, 3))
-    flat = x.reshape(-1, 3)
-    with pg.training():
-        y = layer(x).data.reshape(-1, 3)
-    np.testing.assert_allclose(y.mean(axis=0), 0, atol=1e-12)
-    np.testing.assert_allclose(y.var(axis=0), 1, rtol=1e-4)
-    np.testing.assert_allclose(layer.running_mean.value, 0.2 * flat.mean(axis=0))
-    np.testing.assert_allclose(layer.running_variance.value, 0.8 + 0.2 * flat.var(axis=0, ddof=1))
-    mean, variance = layer.running_mean.value, layer.running_variance.value
-    np.testing.assert_allclose(layer(x).data, (x - mean) / np.sqrt(variance + 1e-5))
-    assert layer.running_mean.value is mean  # prediction leaves the statistics alone
-
-
-def test_batch_norm_of_one_row_keeps_its_statistics():
-    layer = BatchNorm().initialize((3,))
-    with pg.training():
-        layer(np.ones((1, 3), np.float32))
-    assert layer.running_variance.value.tolist() == [1, 1, 1]
-
-
-def test_norms_refuse_another_width():
-    layer = LayerNorm().initialize((4,))
-    with pytest.raises(ShapeError, match=r"LayerNorm.*expected input \(\.\.\., 4\), got \(2, 5\)"):
-        layer(np.ones((2, 5), np.float32))
-    for wrong in ({"epsilon": 0}, {"epsilon": float("nan")}, {"momentum": 1.0}):
-        with pytest.raises(InputError, match="must be"):
-            BatchNorm(**wrong)
 
 
 def test_embedding():

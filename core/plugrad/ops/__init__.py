@@ -48,20 +48,26 @@ from plugrad.ops.embedding_loss import (
     pairwise_distance,
     triplet,
 )
+from plugrad.ops.global_pool import global_avg_pool, global_max_pool
 from plugrad.ops.loss import gaussian_nll, huber, log_cosh, mae, mse, poisson_nll, quantile, smooth_l1
 from plugrad.ops.matmul import matmul
+from plugrad.ops.norm import batch_norm, batch_norm_fixed, group_norm, layer_norm, rms_norm
+from plugrad.ops.pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 from plugrad.ops.recurrent import gru, lstm, rnn
 from plugrad.ops.reduce import max, mean, min, sum, var
+from plugrad.ops.resample import interpolate
 from plugrad.ops.shape import broadcast_to, concat, expand_dims, getitem, moveaxis, reshape, squeeze, stack, transpose
 from plugrad.ops.softmax import log_softmax, logsumexp, softmax
 
 __all__ = [
-    "abs", "add", "binary_cross_entropy", "binary_cross_entropy_with_logits", "broadcast_to", "clip", "concat",
-    "cosine_embedding", "cosine_similarity", "cross_entropy", "dense", "dense_stack", "divide", "dropout", "elu",
-    "embedding", "embedding_bag", "exp", "expand_dims", "focal", "gaussian_nll", "gelu", "getitem", "gru", "hinge",
-    "huber", "info_nce", "kl_div", "leaky_relu", "log", "log_cosh", "log_softmax", "logsumexp", "lstm", "mae",
-    "margin_ranking", "matmul", "max", "maximum", "mean", "min", "minimum", "moveaxis", "mse", "multiply", "negative",
-    "nll_loss", "normalize", "pairwise_distance", "poisson_nll", "power", "quantile", "relu", "reshape", "rnn", "selu",
-    "sigmoid", "silu", "smooth_l1", "softmax", "softplus", "sqrt", "squeeze", "stack", "subtract", "sum", "tanh",
-    "transpose", "triplet", "var", "where",
+    "abs", "add", "avg_pool1d", "avg_pool2d", "batch_norm", "batch_norm_fixed", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "broadcast_to", "clip", "concat", "cosine_embedding", "cosine_similarity",
+    "cross_entropy", "dense", "dense_stack", "divide", "dropout", "elu", "embedding", "embedding_bag", "exp",
+    "expand_dims", "focal", "gaussian_nll", "gelu", "getitem", "global_avg_pool", "global_max_pool", "group_norm",
+    "gru", "hinge", "huber", "info_nce", "interpolate", "kl_div", "layer_norm", "leaky_relu", "log", "log_cosh",
+    "log_softmax", "logsumexp", "lstm", "mae", "margin_ranking", "matmul", "max", "max_pool1d", "max_pool2d",
+    "maximum", "mean", "min", "minimum", "moveaxis", "mse", "multiply", "negative", "nll_loss", "normalize",
+    "pairwise_distance", "poisson_nll", "power", "quantile", "relu", "reshape", "rms_norm", "rnn", "selu", "sigmoid",
+    "silu", "smooth_l1", "softmax", "softplus", "sqrt", "squeeze", "stack", "subtract", "sum", "tanh", "transpose",
+    "triplet", "var", "where",
 ]  # fmt: skip
