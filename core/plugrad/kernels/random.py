@@ -30,13 +30,73 @@ def philox(c0, c1, c2, c3, k0, k1):
 
 
 @kernel
+def keep_run(seed, step, draw, first, threshold, keep, run):
+    """run[i] = keep where the random word of place 4 * first + i is at least threshold (of 2**32), else 0.
+
+    Only whole fours are filled. All arguments but keep and run are uint64.
+    """
+    # One counter in every 64-bit lane: the 32x32-bit products are single vector instructions, and the four words that a
+    # lane ends with are put in order by the stores. The stores are written out, since a loop over them (or a test for a
+    # last four that is not whole) makes LLVM give up on the loop around it, at nine times the cost.
+    k0, k1 = seed & _LOW, seed >> _HALF
+    zero = keep * 0
+    for block in range(run.size >> 2):
+        place = first + np.uint64(block)
+        word0, word1, word2, word3 = philox(place & _LOW, place >> _HALF, draw, step, k0, k1)
+        run[4 * block] = keep if word0 >= threshold else zero
+        run[4 * block + 1] = keep if word1 >= threshold else zero
+        run[4 * block + 2] = keep if word2 >= threshold else zero
+        run[4 * block + 3] = keep if word3 >= threshold else zero
+
+
+@kernel
+def keep_rest(seed, step, draw, first, threshold, keep, run):
+    """`keep_run` for what is left of a run after its last whole four."""
+    start = run.size >> 2 << 2
+    words = philox(
+        (first + np.uint64(start >> 2)) & _LOW,
+        (first + np.uint64(start >> 2)) >> _HALF,
+        draw, step, seed & _LOW, seed >> _HALF,
+    )  # fmt: skip
+    for i in range(start, run.size):
+        run[i] = keep if words[i - start] >= threshold else keep * 0
+
+
+@kernel
+def keep_piece(seed, step, draw, threshold, keep, piece, run):
+    """`keep_run` for the piece number `piece` of an array that is cut into pieces of PIECE elements."""
+    first = np.uint64(piece * (PIECE // 4))
+    keep_run(seed, step, draw, first, threshold, keep, run)
+    keep_rest(seed, step, draw, first, threshold, keep, run)
+
+
+@kernel
 def keep_mask(seed, step, draw, threshold, keep, mask):
     """mask[i] = keep where the random word of element i is at least threshold (of 2**32), else 0."""
-    k0, k1 = np.uint64(seed) & _LOW, np.uint64(seed) >> _HALF
     for piece in prange((mask.size + PIECE - 1) // PIECE):
-        part = mask[piece * PIECE : (piece + 1) * PIECE]
-        for block in range((part.size + 3) // 4):
-            place = np.uint64(piece * (PIECE // 4) + block)
-            words = philox(place & _LOW, place >> _HALF, np.uint64(draw), np.uint64(step), k0, k1)
-            for lane in range(min(4, part.size - block * 4)):
-                part[block * 4 + lane] = keep if words[lane] >= threshold else keep * 0
+        keep_piece(seed, step, draw, threshold, keep, piece, mask[piece * PIECE : (piece + 1) * PIECE])
+
+
+@kernel
+def drop(seed, step, draw, threshold, keep, x, out):
+    """out = x · mask, both flat, for the mask that keep_mask would make."""
+    # The mask lives a piece at a time in the first-level cache: making it again in the backward pass costs less
+    # than half a nanosecond an element, which is what a load from memory costs.
+    for piece in prange((x.size + PIECE - 1) // PIECE):
+        source, target = x[piece * PIECE : (piece + 1) * PIECE], out[piece * PIECE : (piece + 1) * PIECE]
+        mask = np.empty(source.size, x.dtype)
+        keep_piece(seed, step, draw, threshold, keep, piece, mask)
+        for i in range(source.size):
+            target[i] = source[i] * mask[i]
+
+
+@kernel
+def drop_add(seed, step, draw, threshold, keep, x, base, out):
+    """out = base + x · mask, all flat, for the mask that keep_mask would make."""
+    for piece in prange((x.size + PIECE - 1) // PIECE):
+        source, target = x[piece * PIECE : (piece + 1) * PIECE], out[piece * PIECE : (piece + 1) * PIECE]
+        under = base[piece * PIECE : (piece + 1) * PIECE]
+        mask = np.empty(source.size, x.dtype)
+        keep_piece(seed, step, draw, threshold, keep, piece, mask)
+        for i in range(source.size):
+            target[i] = under[i] + source[i] * mask[i]

@@ -1,7 +1,9 @@
 """The ops of the core, by family. Importing this package fills `plugrad.op.OPS` and gives Tensor its operators."""
 
 from plugrad.ops import operators  # noqa: F401 - gives Tensor its operators
+from plugrad.ops.attention import scaled_dot_product_attention
 from plugrad.ops.dense import dense
+from plugrad.ops.einsum import einsum
 from plugrad.ops.elementwise import (
     abs,
     add,
@@ -27,9 +29,11 @@ from plugrad.ops.elementwise import (
     tanh,
     where,
 )
-from plugrad.ops.embedding import dropout, embedding
+from plugrad.ops.embedding import dropout, dropout_add, embedding
 from plugrad.ops.loss import binary_cross_entropy_with_logits, cross_entropy, huber, mae, mse
 from plugrad.ops.matmul import matmul
+from plugrad.ops.packed_attention import cross_attention, self_attention
+from plugrad.ops.positions import rotary, sinusoidal_positions
 from plugrad.ops.reduce import max, mean, min, sum, var
 from plugrad.ops.shape import (
     broadcast_to,
@@ -45,9 +49,10 @@ from plugrad.ops.shape import (
 from plugrad.ops.softmax import log_softmax, logsumexp, softmax
 
 __all__ = [
-    "abs", "add", "binary_cross_entropy_with_logits", "broadcast_to", "clip", "concat", "cross_entropy", "dense",
-    "divide", "dropout", "elu", "embedding", "exp", "expand_dims", "gelu", "getitem", "huber", "leaky_relu", "log",
-    "log_softmax", "logsumexp", "mae", "matmul", "max", "maximum", "mean", "min", "minimum", "moveaxis", "mse",
-    "multiply", "negative", "power", "relu", "reshape", "selu", "sigmoid", "silu", "softmax", "softplus", "sqrt",
-    "squeeze", "stack", "subtract", "sum", "tanh", "transpose", "var", "where",
+    "abs", "add", "binary_cross_entropy_with_logits", "broadcast_to", "clip", "concat", "cross_attention",
+    "cross_entropy", "dense", "divide", "dropout", "dropout_add", "einsum", "elu", "embedding", "exp", "expand_dims",
+    "gelu", "getitem", "huber", "leaky_relu", "log", "log_softmax", "logsumexp", "mae", "matmul", "max", "maximum",
+    "mean", "min", "minimum", "moveaxis", "mse", "multiply", "negative", "power", "relu", "reshape", "rotary",
+    "scaled_dot_product_attention", "self_attention", "selu", "sigmoid", "silu", "sinusoidal_positions", "softmax",
+    "softplus", "sqrt", "squeeze", "stack", "subtract", "sum", "tanh", "transpose", "var", "where",
 ]  # fmt: skip
