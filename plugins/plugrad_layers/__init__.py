@@ -13,6 +13,7 @@ from plugrad_layers.activations import (
     Softplus,
     Tanh,
 )
+from plugrad_layers.attention import MultiHeadAttention
 from plugrad_layers.average import Average
 from plugrad_layers.dense import Dense
 from plugrad_layers.dropout import Dropout
@@ -30,23 +31,26 @@ from plugrad_layers.initializers import (
     Zeros,
 )
 from plugrad_layers.norm import BatchNorm, LayerNorm
+from plugrad_layers.positions import LearnedPositions, SinusoidalPositions
 from plugrad_layers.residual import Residual
 from plugrad_layers.sequential import Sequential
 from plugrad_layers.shape import Flatten, Reshape
+from plugrad_layers.transformer import FeedForward, TransformerBlock
 
 _LAYERS = (
     Dense, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Sigmoid, Tanh, Softmax, Softplus, Dropout, LayerNorm, BatchNorm,
-    Embedding, Flatten, Reshape, Residual, Sequential, Average,
+    Embedding, Flatten, Reshape, Residual, Sequential, Average, MultiHeadAttention, FeedForward,
+    TransformerBlock, SinusoidalPositions, LearnedPositions,
 )  # fmt: skip
 _INITIALIZERS = (
     HeNormal, HeUniform, GlorotNormal, GlorotUniform, LeCunNormal, LeCunUniform, Orthogonal, Zeros, Ones, Normal,
 )  # fmt: skip
 
 __all__ = [
-    "ELU", "GELU", "SELU", "Average", "BatchNorm", "Dense", "Dropout", "Embedding", "Flatten", "GlorotNormal",
-    "GlorotUniform", "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal", "LeCunUniform", "LeakyReLU", "Normal", "Ones",
-    "Orthogonal", "ReLU", "Reshape", "Residual", "Sequential", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh",
-    "Zeros",
+    "ELU", "GELU", "SELU", "Average", "BatchNorm", "Dense", "Dropout", "Embedding", "FeedForward", "Flatten",
+    "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal", "LeCunUniform", "LeakyReLU",
+    "LearnedPositions", "MultiHeadAttention", "Normal", "Ones", "Orthogonal", "ReLU", "Reshape", "Residual",
+    "Sequential", "SiLU", "Sigmoid", "SinusoidalPositions", "Softmax", "Softplus", "Tanh", "TransformerBlock", "Zeros",
 ]  # fmt: skip
 
 

@@ -13,17 +13,18 @@ PIECE = 4096
 
 
 @kernel
+def philox_round(c0, c1, c2, c3, k0, k1):
+    """One of the ten rounds."""
+    product0 = _MULTIPLIER_0 * c0
+    product1 = _MULTIPLIER_1 * c2
+    return (product1 >> _HALF) ^ c1 ^ k0, product1 & _LOW, (product0 >> _HALF) ^ c3 ^ k1, product0 & _LOW
+
+
+@kernel
 def philox(c0, c1, c2, c3, k0, k1):
     """Four 32-bit words, each in a uint64, for a counter of four words and a key of two."""
     for _ in range(10):
-        product0 = _MULTIPLIER_0 * c0
-        product1 = _MULTIPLIER_1 * c2
-        c0, c1, c2, c3 = (
-            (product1 >> _HALF) ^ c1 ^ k0,
-            product1 & _LOW,
-            (product0 >> _HALF) ^ c3 ^ k1,
-            product0 & _LOW,
-        )
+        c0, c1, c2, c3 = philox_round(c0, c1, c2, c3, k0, k1)
         k0 = (k0 + _WEYL_0) & _LOW
         k1 = (k1 + _WEYL_1) & _LOW
     return c0, c1, c2, c3
@@ -36,28 +37,29 @@ def keep_run(seed, step, draw, first, threshold, keep, run):
     Only whole fours are filled. All arguments but keep and run are uint64.
     """
     # One counter in every 64-bit lane: the 32x32-bit products are single vector instructions, and the four words that a
-    # lane ends with are put in order by the stores. The stores are written out, since a loop over them (or a test for a
-    # last four that is not whole) makes LLVM give up on the loop around it, at nine times the cost.
-    k0, k1 = seed & _LOW, seed >> _HALF
+    # lane ends with are put in order by the stores. For this LLVM must see the whole loop plainly, else it costs nine
+    # times as much: the rounds are here, since all ten together are too long for it to inline, and so are the stores,
+    # without a loop over the four or a test for a last four that is not whole.
     zero = keep * 0
     for block in range(run.size >> 2):
         place = first + np.uint64(block)
-        word0, word1, word2, word3 = philox(place & _LOW, place >> _HALF, draw, step, k0, k1)
-        run[4 * block] = keep if word0 >= threshold else zero
-        run[4 * block + 1] = keep if word1 >= threshold else zero
-        run[4 * block + 2] = keep if word2 >= threshold else zero
-        run[4 * block + 3] = keep if word3 >= threshold else zero
+        c0, c1, c2, c3, k0, k1 = place & _LOW, place >> _HALF, draw, step, seed & _LOW, seed >> _HALF
+        for _ in range(10):
+            c0, c1, c2, c3 = philox_round(c0, c1, c2, c3, k0, k1)
+            k0 = (k0 + _WEYL_0) & _LOW
+            k1 = (k1 + _WEYL_1) & _LOW
+        run[4 * block] = keep if c0 >= threshold else zero
+        run[4 * block + 1] = keep if c1 >= threshold else zero
+        run[4 * block + 2] = keep if c2 >= threshold else zero
+        run[4 * block + 3] = keep if c3 >= threshold else zero
 
 
 @kernel
 def keep_rest(seed, step, draw, first, threshold, keep, run):
     """`keep_run` for what is left of a run after its last whole four."""
     start = run.size >> 2 << 2
-    words = philox(
-        (first + np.uint64(start >> 2)) & _LOW,
-        (first + np.uint64(start >> 2)) >> _HALF,
-        draw, step, seed & _LOW, seed >> _HALF,
-    )  # fmt: skip
+    place = first + np.uint64(start >> 2)
+    words = philox(place & _LOW, place >> _HALF, draw, step, seed & _LOW, seed >> _HALF)
     for i in range(start, run.size):
         run[i] = keep if words[i - start] >= threshold else keep * 0
 
