@@ -9,8 +9,14 @@ import numpy as np
 def dropout_factors(lead, length, source, rate, key):
     """(*lead, length, source): 0 for dropped weights, 1 / (1 - rate) for the others, from plain Philox."""
     rows = (length + 3) // 4 * 4
-    kept = naive.kept(math.prod(lead) * source * rows, rate, key).reshape(*lead, source, rows)
-    return np.swapaxes(kept[..., :length], -1, -2) / (1 - rate)
+    kept = naive.kept(math.prod(lead) * source * rows, rate, key).reshape(math.prod(lead), rows * source)
+    # Word by word: a unit, in it a block of up to 64 queries, in it a key, in it the queries of the block.
+    blocks = [
+        kept[:, first * source : min(first + 64, rows) * source].reshape(len(kept), source, -1)
+        for first in range(0, rows, 64)
+    ]
+    found = np.swapaxes(np.concatenate(blocks, axis=2), 1, 2)[:, :length]
+    return found.reshape(*lead, length, source) / (1 - rate)
 
 
 def addends(mask, key_mask, is_causal, shape):

@@ -24,6 +24,8 @@ from plugrad.kernels.transpose import turn
 # number of words that Philox makes together.
 QUERIES = 64
 KEYS = 64
+# Keys for whose weights random numbers are made together: enough for the vector loop to be long.
+DROPPED = 8
 # Fixed shares of work, each with scratch of its own, whatever the number of threads.
 SHARES = 16
 # What `form` holds.
@@ -36,7 +38,7 @@ Q_PLACE, K_PLACE, V_PLACE, OUT_PLACE, BIAS_PLACE = range(5)
 
 def scratch_size(width, value_width):
     """Elements of scratch that a share of the backward pass needs; the forward pass needs fewer."""
-    return QUERIES * (width + value_width + 2 * KEYS) + QUERIES * 4
+    return QUERIES * (width + value_width + 2 * KEYS + DROPPED + 3)
 
 
 @kernel
@@ -93,11 +95,23 @@ def scores_of_block(
 
 
 @kernel
-def keep_row(random, keep, form, unit, key, first_query, run):
-    """The dropout mask of a key's row of scores; places count units, keys, and queries up to a multiple of 4."""
-    fours = (form[LENGTH] + 3) // 4
-    first = (unit * form[SOURCE] + key) * fours + first_query // 4
-    keep_run(random[SEED], random[STEP], random[DRAW], np.uint64(first), random[THRESHOLD], keep, run)
+def mask_step(form, first_query):
+    """Elements from one key's dropout mask to the next in a block: its queries, up to a multiple of 4."""
+    return min(QUERIES, (form[LENGTH] + 3) // 4 * 4 - first_query)
+
+
+@kernel
+def keep_rows(random, keep, form, unit, first_query, first_key, keys, mask):
+    """The dropout masks of some keys of a block, mask_step apart.
+
+    Places are counted by units, within a unit by blocks of queries, and within a block by keys, so that a block is one
+    run of places.
+    """
+    step = mask_step(form, first_query)
+    rows = (form[LENGTH] + 3) // 4 * 4
+    place = (unit * rows + first_query) * form[SOURCE] + first_key * step
+    run = mask[: keys * step]
+    keep_run(random[SEED], random[STEP], random[DRAW], np.uint64(place // 4), random[THRESHOLD], keep, run)
 
 
 @kernel
@@ -127,11 +141,14 @@ def weigh_block(scores, top, total, shrink):
 @kernel
 def drop_block(random, keep, form, unit, first_query, queries, first_key, mask, weights):
     """Dropout of a block of weights."""
+    step = mask_step(form, first_query)
     for j in range(weights.shape[0]):
-        row = weights[j, :queries]
-        keep_row(random, keep, form, unit, first_key + j, first_query, mask)
+        if j % DROPPED == 0:
+            keys = min(DROPPED, weights.shape[0] - j)
+            keep_rows(random, keep, form, unit, first_query, first_key + j, keys, mask)
+        row, factor = weights[j, :queries], mask[j % DROPPED * step : j % DROPPED * step + queries]
         for i in range(queries):
-            row[i] *= mask[i]
+            row[i] *= factor[i]
 
 
 @kernel
@@ -156,7 +173,7 @@ def attend_block(
     start += KEYS * QUERIES
     top, total = scratch[start : start + queries], scratch[start + QUERIES : start + QUERIES + queries]
     start += 2 * QUERIES
-    shrink, mask = scratch[start : start + queries], scratch[start + QUERIES : start + QUERIES + (queries + 3) // 4 * 4]
+    shrink, mask = scratch[start : start + queries], scratch[start + QUERIES : start + (1 + DROPPED) * QUERIES]
     infinity = q.dtype.type(np.inf)
     size = q.itemsize
     place = places[unit, OUT_PLACE] + first_query * step
@@ -214,14 +231,18 @@ def attention_forward(q, k, v, bias, key_mask, places, form, scale, random, keep
 @kernel
 def weights_of_block(form, random, keep, unit, first_query, first_key, sums, delta, weights, slopes, mask):
     """From scores and v · g: the weights after dropout in `weights`, the gradients of the scores in `slopes`."""
+    step = mask_step(form, first_query)
     for j in range(weights.shape[0]):
         weight, slope = weights[j, : sums.size], slopes[j, : sums.size]
         if random[THRESHOLD]:
-            keep_row(random, keep, form, unit, first_key + j, first_query, mask)
+            if j % DROPPED == 0:
+                keys = min(DROPPED, weights.shape[0] - j)
+                keep_rows(random, keep, form, unit, first_query, first_key + j, keys, mask)
+            factor = mask[j % DROPPED * step : j % DROPPED * step + sums.size]
             for i in range(sums.size):
                 p = exp(weight[i] - sums[i])
-                weight[i] = p * mask[i]
-                slope[i] = p * (slope[i] * mask[i] - delta[i])
+                weight[i] = p * factor[i]
+                slope[i] = p * (slope[i] * factor[i] - delta[i])
         else:
             for i in range(sums.size):
                 p = exp(weight[i] - sums[i])
@@ -251,7 +272,7 @@ def attend_back(
     start += KEYS * QUERIES
     slopes = scratch[start : start + KEYS * QUERIES].reshape(KEYS, QUERIES)
     start += KEYS * QUERIES
-    delta, mask = scratch[start : start + QUERIES], scratch[start + QUERIES : start + 2 * QUERIES]
+    delta, mask = scratch[start : start + QUERIES], scratch[start + QUERIES : start + (1 + DROPPED) * QUERIES]
     size = q.itemsize
     one = q.dtype.type(1)
     # All three gradients are sums over blocks, whose first block depends on the mask: they begin with 0.
@@ -287,7 +308,7 @@ def attend_back(
             )  # fmt: skip
             weights_of_block(
                 form, random, keep, unit, first_query, first_key, sums, delta[:queries], weights[:keys],
-                slopes[:keys], mask[: (queries + 3) // 4 * 4],
+                slopes[:keys], mask,
             )  # fmt: skip
             if to_bias.size:
                 for j in range(keys):

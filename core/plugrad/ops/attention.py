@@ -190,8 +190,8 @@ def scaled_dot_product_attention(
     is_causal: query i sees the keys 0 to i alone. scale: 1 / sqrt(width) if None. A query that sees no key gets 0.
 
     dropout_rate, dropout_key: each weight is set to 0 with this probability and the others divided by 1 - rate; the
-    key is (seed, step, draw). The random word of query i and key j in unit u (number of the matrix along the leading
-    axes) is that of place (u·source + j)·rows + i, rows being the length rounded up to a multiple of 4.
+    key is (seed, step, draw). Random words are taken unit by unit (matrix by matrix along the leading axes), in a unit
+    for 64 queries at a time (the last of them up to a multiple of 4), and for these key by key.
 
     Raises ShapeError for shapes that do not fit, InputError for other types and a rate outside [0, 1). The method is
     FlashAttention-2's (Dao 2023).
