@@ -439,3 +439,6 @@ def test_dropout_add_is_dropout_and_an_addition():
         pg.dropout_add(x, base[:3], 0.3, KEY)
     with pytest.raises(InputError, match="float32 or float64"):
         pg.dropout(np.ones(3, np.int64), 0.3, KEY)
+    for key in (None, 3, (1, 2), (1, -2, 3), (1, 2, 2**64), ("a", 1, 2)):
+        with pytest.raises(InputError, match="key must be"):
+            pg.dropout(x, 0.3, key)

@@ -43,9 +43,10 @@ def dropout_arguments(name, rate, key, dtype):
         raise InputError(f"{name}: rate must be in [0, 1), got {rate}")
     if dtype.char not in "fd":
         raise InputError(f"{name}: expected float32 or float64, got {dtype}")
-    if rate and (key is None or len(key) != 3):
-        raise InputError(f"{name}: key must be (seed, step, draw), got {key!r}")
-    seed, step, draw = (np.uint64(part) for part in (key if rate else (0, 0, 0)))
+    try:
+        seed, step, draw = (np.uint64(part) for part in (key if rate else (0, 0, 0)))
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{name}: key must be (seed, step, draw), three numbers from 0, got {key!r}") from None
     return seed, step, draw, np.uint64(round(rate * 2**32)), dtype.type(1 / (1 - rate))
 
 
