@@ -7,6 +7,7 @@ import numpy as np
 from plugrad import arena
 from plugrad.errors import InputError, ShapeError
 from plugrad.kernels import attention as kernels
+from plugrad.kernels.attention_backward import attention_backward
 from plugrad.kernels.product import PARALLEL_WORK
 from plugrad.op import op
 from plugrad.ops.arrays import plain
@@ -92,8 +93,7 @@ class Attention:
             form[kernels.Q_STEP + column] = step
         shape = (self.units, self.source, self.length) if with_bias else (0, 0, 0)
         to_bias = np.zeros(shape, self.dtype)
-        run = kernels.attention_backward
-        (run.parallel if self.shared else run.serial)(
+        (attention_backward.parallel if self.shared else attention_backward.serial)(
             q, k, v, self.bias, self.key_mask, self.places, self.form, self.scale, self.random, self.keep,
             arena.empty(self.scratch_shape, self.dtype), out, logsum, g, places, form, to_q, to_k, to_v, to_bias,
         )  # fmt: skip
