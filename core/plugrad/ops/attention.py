@@ -1,5 +1,6 @@
 """Scaled dot-product attention (Vaswani et al. 2017)."""
 
+import functools
 import math
 
 import numpy as np
@@ -15,12 +16,14 @@ from plugrad.ops.embedding import dropout_arguments
 from plugrad.ops.matmul import places_of
 from plugrad.tensor import as_data
 
+_INTEGERS, _BOOLEANS = np.dtype(np.int64), np.dtype(bool)
+
 
 class Attention:
     """One call: its sizes, its masks and its dropout, in the form that the kernels take; forward, then backward.
 
     lead: the axes before (length, width), whose product is the number of units, each a head of one sample.
-    layout: for queries, keys, values and results (array (*lead,) of the elements before each unit's matrix, elements
+    layout: for queries, keys, values and results (array (units,) of the elements before each unit's matrix, elements
     between its rows).
     """
 
@@ -32,13 +35,14 @@ class Attention:
         seed, step, draw, threshold, self.keep = dropout_arguments(name, rate, key, dtype)
         self.random = np.array([seed, step, draw, threshold], np.uint64)
         self.bias, self.key_mask = np.empty(0, dtype), np.empty((0, 0), np.uint8)
-        self.places = np.zeros((self.units, 5), np.int64)
+        self.places = arena.empty((self.units, 5), _INTEGERS)
+        self.places[:, kernels.BIAS_PLACE] = 0
         self.form = np.zeros(12, np.int64)
         group = self.units // lead[0] if lead and lead[0] else 1
         self.form[: kernels.Q_STEP] = sizes
         self.form[[kernels.CAUSAL, kernels.GROUP]] = bool(is_causal), max(group, 1)
         for column, (places, step) in enumerate(layout):
-            self.places[:, column] = np.ravel(places)
+            self.places[:, column] = places
             self.form[kernels.Q_STEP + column] = step
         work = self.units * self.length * self.source * (self.width + self.value_width)
         self.shared = work >= PARALLEL_WORK
@@ -70,7 +74,8 @@ class Attention:
         expected = (self.lead[0] if self.lead else 1, self.source)
         if mask.shape != expected and not (not self.lead and mask.shape == expected[1:]):
             raise ShapeError(f"{name}: expected a key_mask {expected}, got {mask.shape}")
-        self.key_mask = np.ascontiguousarray(mask != 0).view(np.uint8).reshape(expected)
+        kept = np.not_equal(mask.reshape(expected), mask.dtype.type(0), out=arena.empty(expected, _BOOLEANS))
+        self.key_mask = kept.view(np.uint8)
 
     def forward(self, q, k, v, out):
         """The logarithms of the sums, after writing out. All four flat."""
@@ -87,17 +92,22 @@ class Attention:
 
     def backward(self, q, k, v, out, logsum, g, layout, to_q, to_k, to_v, with_bias=False):
         """Write the gradients, laid out as `layout` says; return the bias's (units, source, length) if asked for."""
-        places, form = self.places.copy(), self.form.copy()
+        places, form = arena.empty(self.places.shape, _INTEGERS), self.form.copy()
         for column, (starts, step) in enumerate(layout):
-            places[:, column] = np.ravel(starts)
+            places[:, column] = starts
             form[kernels.Q_STEP + column] = step
-        shape = (self.units, self.source, self.length) if with_bias else (0, 0, 0)
-        to_bias = np.zeros(shape, self.dtype)
+        to_bias = arena.empty((self.units, self.source, self.length) if with_bias else (0, 0, 0), self.dtype)
+        to_bias.fill(0)
         (attention_backward.parallel if self.shared else attention_backward.serial)(
             q, k, v, self.bias, self.key_mask, self.places, self.form, self.scale, self.random, self.keep,
             arena.empty(self.scratch_shape, self.dtype), out, logsum, g, places, form, to_q, to_k, to_v, to_bias,
         )  # fmt: skip
         return to_bias
+
+
+@functools.lru_cache(maxsize=64)
+def _one_after_another(units, size):
+    return np.arange(units) * size
 
 
 def float_type(name, *arrays):
@@ -138,9 +148,8 @@ def _attention(
             f"got {query.shape}, {key.shape} and {value.shape}"
         )
     (length, width), (source, value_width) = query.shape[-2:], value.shape[-2:]
-    unit = np.arange(math.prod(lead))
     layout = [
-        (unit * rows * columns, columns)
+        (_one_after_another(math.prod(lead), rows * columns), columns)
         for rows, columns in ((length, width), (source, width), (source, value_width), (length, value_width))
     ]
     sizes = (length, source, width, value_width)

@@ -1,5 +1,6 @@
 """The matrix product, on the register tile; NumPy's matmul for types that the tile does not take."""
 
+import functools
 import math
 
 import numpy as np
@@ -62,14 +63,19 @@ def _with_contiguous_rows(array, dtype):
 
 
 def places_of(array, lead):
-    """(products,) how many elements after the first each matrix of the stack begins, broadcast to the axes `lead`."""
-    if array.ndim == 2:
-        return np.zeros(math.prod(lead), np.int64)
+    """(products,) how many elements after the first each matrix of the stack begins, broadcast to the axes `lead`.
+
+    The array is kept for the next call: it must not be written to.
+    """
+    return _places(array.shape[:-2], tuple(stride // array.itemsize for stride in array.strides[:-2]), lead)
+
+
+@functools.lru_cache(maxsize=64)
+def _places(lengths, steps, lead):
     places = np.zeros(lead, np.int64)
-    for axis, (length, stride) in enumerate(zip(array.shape[:-2], array.strides[:-2], strict=True)):
+    for axis, (length, step) in enumerate(zip(lengths, steps, strict=True)):
         if length > 1:
-            steps = np.arange(length, dtype=np.int64) * (stride // array.itemsize)
-            places += steps.reshape(-1, *[1] * (array.ndim - 3 - axis))
+            places += (np.arange(length, dtype=np.int64) * step).reshape(-1, *[1] * (len(lengths) - 1 - axis))
     return places.reshape(-1)
 
 

@@ -1,5 +1,7 @@
 """Attention of a layer's packed projections: heads are read where the projection wrote them, and nothing is moved."""
 
+import functools
+
 import numpy as np
 
 from plugrad import arena
@@ -13,10 +15,11 @@ from plugrad.ops.positions import check_rotary, rotary_tables
 _KEPT = np.array([[True] * 7, [True] * 4 + [False] * 3])
 
 
+@functools.lru_cache(maxsize=64)
 def _packed_places(batch, heads, length, parts, width):
     """For each of `parts` side by side in rows of parts·heads·width: the place of each (sample, head)'s matrix."""
     row = parts * heads * width
-    place = np.add.outer(np.arange(batch) * (length * row), np.arange(heads) * width)
+    place = np.add.outer(np.arange(batch) * (length * row), np.arange(heads) * width).ravel()
     return [(place + part * heads * width, row) for part in range(parts)]
 
 
