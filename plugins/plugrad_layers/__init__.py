@@ -2,6 +2,7 @@
 
 import plugrad as pg
 from plugrad_layers.activations import ELU, GELU, SELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from plugrad_layers.attention import MultiHeadAttention
 from plugrad_layers.average import Average
 from plugrad_layers.dense import Dense
 from plugrad_layers.dropout import Dropout
@@ -20,16 +21,19 @@ from plugrad_layers.initializers import (
 )
 from plugrad_layers.norm import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from plugrad_layers.pooling import AvgPool1D, AvgPool2D, GlobalAvgPool, GlobalMaxPool, MaxPool1D, MaxPool2D
+from plugrad_layers.positions import LearnedPositions, SinusoidalPositions
 from plugrad_layers.recurrent import GRU, LSTM, RNN
 from plugrad_layers.residual import Residual
 from plugrad_layers.sequential import Sequential
 from plugrad_layers.shape import Flatten, Reshape
+from plugrad_layers.transformer import FeedForward, TransformerBlock
 from plugrad_layers.upsample import Upsample
 
 _LAYERS = (
-    Average, AvgPool1D, AvgPool2D, BatchNorm, Dense, Dropout, ELU, Embedding, EmbeddingBag, Flatten, GELU, GRU,
-    GlobalAvgPool, GlobalMaxPool, GroupNorm, LSTM, LayerNorm, LeakyReLU, MaxPool1D, MaxPool2D, RMSNorm, RNN, ReLU,
-    Reshape, Residual, SELU, Sequential, SiLU, Sigmoid, Softmax, Softplus, Tanh, Upsample,
+    Average, AvgPool1D, AvgPool2D, BatchNorm, Dense, Dropout, ELU, Embedding, EmbeddingBag, FeedForward, Flatten,
+    GELU, GRU, GlobalAvgPool, GlobalMaxPool, GroupNorm, LSTM, LayerNorm, LeakyReLU, LearnedPositions, MaxPool1D,
+    MaxPool2D, MultiHeadAttention, RMSNorm, RNN, ReLU, Reshape, Residual, SELU, Sequential, SiLU, Sigmoid,
+    SinusoidalPositions, Softmax, Softplus, Tanh, TransformerBlock, Upsample,
 )  # fmt: skip
 _INITIALIZERS = (
     GlorotNormal, GlorotUniform, HeNormal, HeUniform, LeCunNormal, LeCunUniform, Normal, Ones, Orthogonal, Zeros,
@@ -37,10 +41,11 @@ _INITIALIZERS = (
 
 __all__ = [
     "ELU", "GELU", "GRU", "LSTM", "RNN", "SELU", "Average", "AvgPool1D", "AvgPool2D", "BatchNorm", "Dense", "Dropout",
-    "Embedding", "EmbeddingBag", "Flatten", "GlobalAvgPool", "GlobalMaxPool", "GlorotNormal", "GlorotUniform",
-    "GroupNorm", "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal", "LeCunUniform", "LeakyReLU", "MaxPool1D",
-    "MaxPool2D", "Normal", "Ones", "Orthogonal", "RMSNorm", "ReLU", "Reshape", "Residual", "Sequential", "SiLU",
-    "Sigmoid", "Softmax", "Softplus", "Tanh", "Upsample", "Zeros",
+    "Embedding", "EmbeddingBag", "FeedForward", "Flatten", "GlobalAvgPool", "GlobalMaxPool", "GlorotNormal",
+    "GlorotUniform", "GroupNorm", "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal", "LeCunUniform", "LeakyReLU",
+    "LearnedPositions", "MaxPool1D", "MaxPool2D", "MultiHeadAttention", "Normal", "Ones", "Orthogonal", "RMSNorm",
+    "ReLU", "Reshape", "Residual", "Sequential", "SiLU", "Sigmoid", "SinusoidalPositions", "Softmax", "Softplus",
+    "Tanh", "TransformerBlock", "Upsample", "Zeros",
 ]  # fmt: skip
 
 

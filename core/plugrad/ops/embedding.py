@@ -1,4 +1,4 @@
-"""Table look-up, and dropout."""
+"""Table look-up."""
 
 import numpy as np
 
@@ -6,7 +6,6 @@ from plugrad import arena
 from plugrad.errors import InputError, PlugradError, ShapeError
 from plugrad.kernel import PARALLEL_ELEMENTS
 from plugrad.kernels import embedding as kernels
-from plugrad.kernels.random import keep_mask
 from plugrad.op import op
 from plugrad.ops.arrays import plain
 from plugrad.sparse import grouped
@@ -80,19 +79,3 @@ def embedding(table, indices, sparse=False, padding_index=None):
         grouped(ids, count, skip=skip).spread(rows_of(g), to_table)
 
     return value, backward
-
-
-@op(example=lambda rng: (rng.normal(size=(40, 5)), 0.3, (7, 1, 1)))
-def dropout(x, rate, key):
-    """x with each element set to 0 with probability `rate`, the others divided by 1 - rate (Srivastava et al. 2014).
-
-    key: (seed, step, draw); with the same key the same elements are dropped, on any number of threads.
-    """
-    if not 0 <= rate < 1:
-        raise InputError(f"dropout: rate must be in [0, 1), got {rate}")
-    if rate == 0:
-        return x, (lambda g: g,)
-    mask = arena.empty(x.shape, x.dtype)
-    seed, step, draw = (np.uint64(part) for part in key)
-    keep_mask(seed, step, draw, np.uint64(round(rate * 2**32)), x.dtype.type(1 / (1 - rate)), mask.reshape(-1))
-    return x * mask, (lambda g: g * mask,)
