@@ -1,6 +1,7 @@
 """@op: a value beside its gradients, and the table of all ops."""
 
 import functools
+import inspect
 
 import numpy as np
 
@@ -36,6 +37,10 @@ def op(function=None, *, example=None, examples=(), name=None, smooth=True):
 
     @functools.wraps(function)
     def apply(*inputs, **options):
+        for option in options.values():
+            if isinstance(option, Tensor):
+                inputs, options = _by_position(function, title, inputs, options)
+                break
         arrays, followed = [], False
         for i in inputs:
             if isinstance(i, Tensor):
@@ -57,6 +62,24 @@ def op(function=None, *, example=None, examples=(), name=None, smooth=True):
         raise PlugradError(f"op {title!r} exists already")
     OPS[title] = apply
     return apply
+
+
+def _by_position(function, title, inputs, options):
+    """Arguments with the Tensors among the options moved to their places: gradients are told apart by place."""
+    parameters = inspect.signature(function).parameters.values()
+    named = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    last = max((n for n, p in enumerate(named) if isinstance(options.get(p.name), Tensor)), default=-1)
+    inputs, options = list(inputs), dict(options)
+    for p in named[len(inputs) : last + 1]:
+        if p.name not in options and p.default is p.empty:
+            raise TypeError(f"{title}() lacks its argument {p.name!r}")
+        inputs.append(options.pop(p.name, p.default))
+    for name, value in options.items():
+        if isinstance(value, Tensor):
+            if value.requires_grad or value.tape is not None:
+                raise PlugradError(f"op {title!r} has no gradient for {name!r}; detach() it, or pass an array")
+            options[name] = value.data
+    return inputs, options
 
 
 def _record(title, result, inputs, gradients):

@@ -229,6 +229,22 @@ def test_an_input_without_a_gradient_is_named():
         pg.mse(np.ones(2), leaf(1.0, 2.0))
 
 
+def test_tensors_given_by_keyword_have_their_gradients():
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    weight, bias = pg.Tensor(np.ones((3, 2)), requires_grad=True), pg.Tensor(np.ones(2), requires_grad=True)
+    pg.dense(x, bias=bias, weight=weight, activation=None).sum().backward()
+    np.testing.assert_allclose(bias.grad, [4, 4])
+    np.testing.assert_allclose(weight.grad, np.repeat(x.sum(axis=0)[:, None], 2, axis=1))
+    y = pg.Tensor(np.ones(3), requires_grad=True)
+    (pg.add(y=y, x=x).sum() + pg.sum(x=y)).backward()
+    np.testing.assert_allclose(y.grad, [5, 5, 5])
+    with pytest.raises(PlugradError, match=r"'batch_norm_fixed' has no gradient for 'mean'"):
+        pg.batch_norm_fixed(x, mean=y, variance=np.ones(3))
+    assert pg.batch_norm_fixed(x, mean=y.detach(), variance=np.ones(3)).shape == (4, 3)
+    with pytest.raises(TypeError, match="weight"):
+        pg.dense(x, bias=bias)
+
+
 def test_results_nobody_keeps_take_their_tape_along():
     x = leaf(*range(200))
     y = x * 2
