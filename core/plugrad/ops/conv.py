@@ -41,7 +41,7 @@ def _convolve(x, weight, bias, axes, groups, code):
     """(value, backward) of a convolution whose arguments have been checked; axes: two Axis, height and width."""
     dtype = weight.dtype
     in_c, out_c = x.shape[-1], weight.shape[-1]
-    if groups == in_c < out_c:  # several kernels for each channel: as many channels, of one kernel each
+    if 1 < groups == in_c < out_c:  # several kernels for each channel: as many channels, of one kernel each
         value, inner = _convolve(_repeated(x, out_c // in_c), weight, bias, axes, out_c, code)
         return value, _folded(inner, x.shape, out_c)
     batch = x.shape[0]

@@ -119,7 +119,7 @@ def transposed_axes(name, sizes, kernels, stride, padding, output_padding, dilat
         made = (n - 1) * s + r + 1 + extra - before - after
         if made < 1:
             raise ShapeError(
-                f"{name}: of an input of {n} nothing remains with padding {before} and {after}; the kernel covers {r + 1}"
+                f"{name}: of {n} elements nothing remains with padding {before} and {after}, the kernel covers {r + 1}"
             )
         axes.append(Axis(made, k, s, d, before, n))
     return [Axis(1, 1, 1, 1, 0, 1)] * (2 - count) + axes

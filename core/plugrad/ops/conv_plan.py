@@ -83,7 +83,7 @@ class Plan(NamedTuple):
 @functools.lru_cache(maxsize=512)
 def plan(batch, height, width, in_c, out_c, groups):
     """The Plan for two Axis and the number of channels; groups divides both."""
-    lanewise = groups == in_c == out_c
+    lanewise = 1 < groups == in_c == out_c
     whole_rows = groups == 1 and not lanewise and width.dilation == 1
     block_h, block_w = _block(batch, height, width, in_c, out_c)
     padded = height.padded or width.padded
