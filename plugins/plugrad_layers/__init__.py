@@ -14,6 +14,7 @@ from plugrad_layers.activations import (
     Tanh,
 )
 from plugrad_layers.average import Average
+from plugrad_layers.conv import Conv1D, Conv2D, ConvTranspose1D, ConvTranspose2D, DepthwiseConv2D
 from plugrad_layers.dense import Dense
 from plugrad_layers.dropout import Dropout
 from plugrad_layers.embedding import Embedding
@@ -35,18 +36,19 @@ from plugrad_layers.sequential import Sequential
 from plugrad_layers.shape import Flatten, Reshape
 
 _LAYERS = (
-    Dense, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Sigmoid, Tanh, Softmax, Softplus, Dropout, LayerNorm, BatchNorm,
-    Embedding, Flatten, Reshape, Residual, Sequential, Average,
+    Dense, Conv1D, Conv2D, DepthwiseConv2D, ConvTranspose1D, ConvTranspose2D, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU,
+    Sigmoid, Tanh, Softmax, Softplus, Dropout, LayerNorm, BatchNorm, Embedding, Flatten, Reshape, Residual, Sequential,
+    Average,
 )  # fmt: skip
 _INITIALIZERS = (
     HeNormal, HeUniform, GlorotNormal, GlorotUniform, LeCunNormal, LeCunUniform, Orthogonal, Zeros, Ones, Normal,
 )  # fmt: skip
 
 __all__ = [
-    "ELU", "GELU", "SELU", "Average", "BatchNorm", "Dense", "Dropout", "Embedding", "Flatten", "GlorotNormal",
-    "GlorotUniform", "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal", "LeCunUniform", "LeakyReLU", "Normal", "Ones",
-    "Orthogonal", "ReLU", "Reshape", "Residual", "Sequential", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh",
-    "Zeros",
+    "ELU", "GELU", "SELU", "Average", "BatchNorm", "Conv1D", "Conv2D", "ConvTranspose1D", "ConvTranspose2D", "Dense",
+    "DepthwiseConv2D", "Dropout", "Embedding", "Flatten", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform",
+    "LayerNorm", "LeCunNormal", "LeCunUniform", "LeakyReLU", "Normal", "Ones", "Orthogonal", "ReLU", "Reshape",
+    "Residual", "Sequential", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh", "Zeros",
 ]  # fmt: skip
 
 

@@ -229,7 +229,7 @@ def conv_transpose2d(
     x, weight, bias, groups, code = _check(name, 2, x, weight, bias, groups, activation, transposed=True)
     axes = transposed_axes(name, x.shape[1:3], weight.shape[:2], stride, padding, output_padding, dilation)
     value, backward = _transposed(x, weight, bias, axes, groups, code)
-    return value.reshape(x.shape[0], axes[0].size, axes[1].size, -1), backward
+    return value.reshape(x.shape[0], axes[0].size, axes[1].size, weight.shape[-1] * groups), backward
 
 
 @op(

@@ -66,60 +66,61 @@ def activation_code(activation, name):
     return FUSED[activation]
 
 
-def window_axes(name, sizes, kernels, stride, padding, dilation):
-    """The Axis of each axis of a convolution, height first; that of one axis has a height of 1."""
-    count = len(sizes)
-    strides, dilations = (
-        whole(value, count, what, name, 1) for value, what in ((stride, "stride"), (dilation, "dilation"))
-    )
-    reaches = [d * (k - 1) for k, d in zip(kernels, dilations, strict=True)]
+def _pads(name, padding, same, axes):
+    """padding as ((before, after), ...); `same`: how many zeros that word means along each axis."""
     if padding == "same":
-        outs = [-(-n // s) for n, s in zip(sizes, strides, strict=True)]
-        missing = [max((o - 1) * s + r + 1 - n, 0) for o, s, r, n in zip(outs, strides, reaches, sizes, strict=True)]
-        pads = [(m // 2, m - m // 2) for m in missing]
-    elif isinstance(padding, str) and padding != "valid":
+        return tuple((n // 2, n - n // 2) for n in same)
+    if isinstance(padding, str) and padding != "valid":
         raise InputError(f"{name}: padding must be 'same', 'valid' or whole numbers, got {padding!r}")
-    else:
-        pads = around(0 if padding == "valid" else padding, count, name)
+    return around(0 if padding == "valid" else padding, axes, name)
+
+
+def _two(axes):
+    """Height and width: what has one axis has a height of 1."""
+    return [Axis(1, 1, 1, 1, 0, 1)] * (2 - len(axes)) + axes
+
+
+def window_axes(name, sizes, kernels, stride, padding, dilation):
+    """The Axis of height and width of a convolution of `sizes`."""
+    count = len(sizes)
+    strides, dilations = whole(stride, count, "stride", name, 1), whole(dilation, count, "dilation", name, 1)
+    spans = [d * (k - 1) + 1 for k, d in zip(kernels, dilations, strict=True)]
+    same = [max((n - 1) // s * s + span - n, 0) for n, s, span in zip(sizes, strides, spans, strict=True)]
+    pads = _pads(name, padding, same, count)
     axes = []
-    for n, k, s, d, r, (before, after) in zip(sizes, kernels, strides, dilations, reaches, pads, strict=True):
-        if n + before + after <= r:
+    for n, k, s, d, span, (before, after) in zip(sizes, kernels, strides, dilations, spans, pads, strict=True):
+        if n + before + after < span:
             raise ShapeError(
-                f"{name}: a kernel of {k} with dilation {d} covers {r + 1}, more than the input of {n} "
+                f"{name}: a kernel of {k} with dilation {d} covers {span}, more than the input of {n} "
                 f"with padding {before} and {after}"
             )
-        axes.append(Axis(n, k, s, d, before, (n + before + after - r - 1) // s + 1))
-    return [Axis(1, 1, 1, 1, 0, 1)] * (2 - count) + axes
+        axes.append(Axis(n, k, s, d, before, (n + before + after - span) // s + 1))
+    return _two(axes)
 
 
 def transposed_axes(name, sizes, kernels, stride, padding, output_padding, dilation):
-    """The Axis of each axis of the convolution that a transposed one goes back through: `size` is what it makes."""
+    """The Axis of height and width of the convolution whose gradient is a transposed one: their `size` is its output's.
+
+    "same" makes the output `stride` times as long as the input.
+    """
     count = len(sizes)
-    strides, dilations = (
-        whole(value, count, what, name, 1) for value, what in ((stride, "stride"), (dilation, "dilation"))
-    )
-    reaches = [d * (k - 1) for k, d in zip(kernels, dilations, strict=True)]
+    strides, dilations = whole(stride, count, "stride", name, 1), whole(dilation, count, "dilation", name, 1)
     extras = whole(output_padding, count, "output_padding", name, 0)
-    for extra, s, d in zip(extras, strides, dilations, strict=True):
-        if extra and extra >= max(s, d):
-            raise InputError(
-                f"{name}: output_padding must be below the stride {s} or the dilation {d}, got {output_padding!r}"
-            )
-    if padding == "same":  # what it makes is stride times as long
-        missing = [r + 1 - s for r, s in zip(reaches, strides, strict=True)]
-        pads = [(max(m, 0) // 2, m - max(m, 0) // 2) for m in missing]
-    elif isinstance(padding, str) and padding != "valid":
-        raise InputError(f"{name}: padding must be 'same', 'valid' or whole numbers, got {padding!r}")
-    else:
-        pads = around(0 if padding == "valid" else padding, count, name)
+    if padding == "same" and any(extras):
+        raise InputError(f"{name}: output_padding must be 0 with padding 'same', got {output_padding!r}")
+    spans = [d * (k - 1) + 1 for k, d in zip(kernels, dilations, strict=True)]
+    pads = _pads(name, padding, [max(span - s, 0) for span, s in zip(spans, strides, strict=True)], count)
     axes = []
-    for n, k, s, d, r, extra, (before, after) in zip(
-        sizes, kernels, strides, dilations, reaches, extras, pads, strict=True
+    for n, k, s, d, span, extra, (before, after) in zip(
+        sizes, kernels, strides, dilations, spans, extras, pads, strict=True
     ):
-        made = (n - 1) * s + r + 1 + extra - before - after
+        if extra and extra >= max(s, d):
+            raise InputError(f"{name}: output_padding must be below the stride {s} or the dilation {d}, got {extra}")
+        made = n * s if padding == "same" else (n - 1) * s + span + extra - before - after
         if made < 1:
             raise ShapeError(
-                f"{name}: of {n} elements nothing remains with padding {before} and {after}, the kernel covers {r + 1}"
+                f"{name}: of the {(n - 1) * s + span + extra} outputs that an input of {n} makes, padding {before} and "
+                f"{after} leaves nothing"
             )
         axes.append(Axis(made, k, s, d, before, n))
-    return [Axis(1, 1, 1, 1, 0, 1)] * (2 - count) + axes
+    return _two(axes)
