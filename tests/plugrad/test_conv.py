@@ -192,6 +192,8 @@ CASES = [
     ((2, 5, 6, 4), (3, 3, 2, 6), {"groups": 2, "padding": ((3, 0), (0, 2)), "dilation": 2}),
     ((2, 5, 6, 35), (3, 3, 1, 35), {"groups": 35, "padding": 1, "stride": 2}),
     ((1, 7, 300, 1), (1, 5, 1, 17), {"padding": "same"}),
+    ((2, 7, 5, 8), (3, 3, 8, 19), {"padding": 1}),
+    ((1, 6, 261, 9), (3, 3, 9, 8), {"padding": ((0, 1), (3, 0))}),
 ]
 
 
@@ -201,6 +203,8 @@ def test_nothing_is_read_or_written_outside(shape, kernel, options, dtype, monke
     made = []
 
     def empty(shape, dtype):
+        if dtype.kind != "f":
+            return np.zeros(shape, dtype)
         made.append(guarded(shape, dtype))
         return made[-1][1]
 

@@ -42,6 +42,10 @@ def _make(lanewise):
                 here = builder.append_basic_block(f"window.{rows}")
                 choice.add_case(height.type(rows), here)
                 builder.position_at_end(here)
+                if lanewise:  # a second vector would save nothing: no element of A is read for both
+                    _emit(ir, builder, rest, rows, 1, itemsize, width, lanewise)
+                    builder.branch(done)
+                    continue
                 with builder.if_else(whole) as (all_lanes, some_lanes):
                     with all_lanes:
                         _emit(ir, builder, rest, rows, shape.vectors, itemsize, None, lanewise)
@@ -159,7 +163,7 @@ def window_block(
     column = 0
     while column < columns:  # outermost, so that a strip of B stays in the cache while the tiles walk over all of A
         left = columns - column
-        width = strip if left >= strip else min(left, lanes)
+        width = strip if left >= strip and not lanewise else min(left, lanes)
         at_b = b + column * size
         for line in range(lines):
             row = 0

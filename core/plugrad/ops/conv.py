@@ -9,7 +9,10 @@ import math
 import numpy as np
 
 from plugrad import arena
-from plugrad.kernels import conv as kernels
+from plugrad.kernels.conv import conv_backward, conv_forward
+from plugrad.kernels.conv_channels import apply_slope, fold_channels, repeat_channels, sum_channels
+from plugrad.kernels.conv_spread import conv_spread
+from plugrad.kernels.conv_unit import SHARES
 from plugrad.kernels.dense import IDENTITY
 from plugrad.kernels.product import PARALLEL_WORK
 from plugrad.op import op
@@ -18,7 +21,7 @@ from plugrad.ops.conv_arguments import FLOATS, activation_code, check_arrays, tr
 from plugrad.ops.conv_plan import plan
 
 # What stands in a kernel's argument for an array that is not there, and the number 1.
-_EMPTY = {t: (np.empty((0, 0), t), np.empty((0, 0, 0), t), np.empty(0, t), np.ones(1, t)) for t in FLOATS}
+_EMPTY = {t: (np.empty((0, 0), t), np.empty(0, t), np.ones(1, t)) for t in FLOATS}
 
 
 def _example(shape, weight, use_bias=True, **options):
@@ -37,6 +40,32 @@ def _run(kernel, work, *arguments):
     (kernel.parallel if work >= PARALLEL_WORK else kernel.serial)(*arguments)
 
 
+def _forward(cut, x, weight, bias, y, code):
+    """conv_forward with its scratch memory."""
+    scratch = arena.empty((cut.shares, cut.x_size + cut.work_size), x.dtype)
+    u = arena.empty((cut.fast_size,), x.dtype)
+    _run(conv_forward, cut.work, x, weight, bias, y, cut.geometry, cut.taps, cut.still, u, scratch, code)
+
+
+def _backward(cut, x, weight, y, g, code, outs):
+    """conv_backward with its scratch memory; outs: gradients of input, weight and bias, None where nobody asks."""
+    dtype = x.dtype
+    to_x, to_weight, to_bias = outs
+    no_matrix, no_vector, one = _EMPTY[dtype]
+    taps, group_in, out_c = weight.shape
+    _run(
+        conv_backward, cut.work,
+        x, weight, y, g, code, cut.geometry, cut.taps, cut.weight_taps, cut.lines, cut.still, cut.phases, cut.reach,
+        cut.order, arena.empty((taps, out_c, group_in), dtype), arena.empty((cut.fast_size,), dtype),
+        arena.empty((cut.weight_shares, cut.z_size + cut.x_size + cut.work_size), dtype),
+        arena.empty((cut.weight_shares + 1, cut.part_size), dtype),
+        arena.empty((3, cut.weight_shares), np.dtype(np.int64)), one,
+        no_matrix if to_x is None else to_x.reshape(x.shape),
+        no_vector if to_weight is None else to_weight.reshape(-1),
+        no_vector if to_bias is None else to_bias,
+    )  # fmt: skip
+
+
 def _convolve(x, weight, bias, axes, groups, code):
     """(value, backward) of a convolution whose arguments have been checked; axes: two Axis, height and width."""
     dtype = weight.dtype
@@ -49,11 +78,10 @@ def _convolve(x, weight, bias, axes, groups, code):
     cut = plan(batch, height, width, in_c, out_c, groups)
     x = plain(x, dtype).reshape(batch * height.size, width.size * in_c)
     weight = plain(weight, dtype).reshape(height.kernel * width.kernel, -1, out_c)
-    no_matrix, _, no_vector, one = _EMPTY[dtype]
+    no_vector = _EMPTY[dtype][1]
     bias = no_vector if bias is None else plain(bias, dtype)
     value = arena.empty((batch * height.out, width.out * out_c), dtype)
-    scratch = arena.empty((cut.shares, cut.x_size), dtype)
-    _run(kernels.conv_forward, cut.work, x, weight, bias, value, cut.geometry, cut.taps, scratch, code)
+    _forward(cut, x, weight, bias, value, code)
 
     def backward(g, to_x, to_weight, to_bias=None, *_):
         if not batch:
@@ -62,19 +90,7 @@ def _convolve(x, weight, bias, axes, groups, code):
                     out.fill(0)
             return
         g = plain(g, dtype).reshape(value.shape)
-        shares = cut.weight_shares
-        _run(
-            kernels.conv_backward, cut.work,
-            x, weight, value, g, code, cut.geometry, cut.taps, cut.weight_taps, cut.lines, cut.still, cut.phases,
-            cut.reach, cut.order,
-            arena.empty((weight.shape[0], out_c, weight.shape[1]), dtype),
-            arena.empty((shares, cut.z_size + cut.x_size), dtype),
-            arena.empty((shares, weight.size + out_c), dtype),
-            one,
-            no_matrix if to_x is None else to_x.reshape(x.shape),
-            no_vector if to_weight is None else to_weight.reshape(-1),
-            no_vector if to_bias is None else to_bias,
-        )  # fmt: skip
+        _backward(cut, x, weight, value, g, code, (to_x, to_weight, to_bias))
 
     return value, backward
 
@@ -83,7 +99,7 @@ def _repeated(x, times):
     """x with every channel `times` times."""
     flat = plain(x).reshape(-1, x.shape[-1])
     out = arena.empty((flat.shape[0], flat.shape[1] * times), x.dtype)
-    kernels.repeat_channels(flat, out)
+    repeat_channels(flat, out)
     return out.reshape(*x.shape[:-1], out.shape[1])
 
 
@@ -94,7 +110,7 @@ def _folded(backward, shape, channels):
         wide = None if to_x is None else arena.empty((math.prod(shape[:-1]), channels), to_x.dtype)
         backward(g, wide, to_weight, to_bias)
         if to_x is not None:
-            kernels.fold_channels(wide, to_x.reshape(-1, shape[-1]))
+            fold_channels(wide, to_x.reshape(-1, shape[-1]))
 
     return folded
 
@@ -107,36 +123,28 @@ def _transposed(x, weight, bias, axes, groups, code):
     cut = plan(batch, height, width, made, fed, groups)
     x = plain(x, dtype).reshape(batch * height.out, width.out * fed)
     weight = plain(weight, dtype).reshape(height.kernel * width.kernel, fed, -1)
-    no_matrix, no_cube, no_vector, one = _EMPTY[dtype]
+    no_vector = _EMPTY[dtype][1]
     bias = no_vector if bias is None else plain(bias, dtype)
     value = arena.empty((batch * height.size, width.size * made), dtype)
     turned = np.take(weight, cut.order, axis=0, out=arena.empty(weight.shape, dtype), mode="clip")
     scratch = arena.empty((cut.shares, cut.z_size), dtype)
-    _run(kernels.conv_spread, cut.work, x, turned, bias, value, code, cut.geometry, cut.phases, cut.reach, scratch)
+    _run(conv_spread, cut.work, x, turned, bias, value, code, cut.geometry, cut.phases, cut.reach, scratch)
 
     def backward(g, to_x, to_weight, to_bias=None, *_):
         g = z = plain(g, dtype).reshape(value.shape)
         if code != IDENTITY:
             z = arena.empty(g.shape, dtype)
-            kernels.apply_slope(value, g, z, code)
+            apply_slope(value, g, z, code)
         if to_bias is not None:
-            kernels.sum_channels(z.reshape(-1, made), arena.empty((kernels.SHARES, made), dtype), to_bias)
+            sum_channels(z.reshape(-1, made), arena.empty((SHARES, made), dtype), to_bias)
         if to_x is not None:
             swapped = arena.empty((weight.shape[0], weight.shape[2], fed), dtype)
             np.copyto(swapped, weight.swapaxes(1, 2))
-            scratch = arena.empty((cut.shares, cut.x_size), dtype)
-            out = to_x.reshape(x.shape)
-            _run(kernels.conv_forward, cut.work, z, swapped, no_vector, out, cut.geometry, cut.taps, scratch, IDENTITY)
+            _forward(cut, z, swapped, no_vector, to_x.reshape(x.shape), IDENTITY)
         if to_weight is not None:
             swapped = arena.empty((weight.shape[0], weight.shape[2], fed), dtype)
             if batch:
-                shares = cut.weight_shares
-                _run(
-                    kernels.conv_backward, cut.work,
-                    z, swapped, x, x, IDENTITY, cut.geometry, cut.taps, cut.weight_taps, cut.lines, cut.still,
-                    cut.phases, cut.reach, cut.order, no_cube, arena.empty((shares, cut.z_size + cut.x_size), dtype),
-                    arena.empty((shares, weight.size + fed), dtype), one, no_matrix, swapped.reshape(-1), no_vector,
-                )  # fmt: skip
+                _backward(cut, z, swapped, x, x, IDENTITY, (None, swapped, None))
             else:
                 swapped.fill(0)
             np.copyto(to_weight.reshape(weight.shape), swapped.swapaxes(1, 2))

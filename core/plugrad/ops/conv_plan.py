@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from plugrad.kernels.conv import SHARES, Geometry
+from plugrad.kernels.conv_unit import SHARES, Geometry
+from plugrad.kernels.winograd import PLACES, winograd_size
 
 # Elements of a unit's input and gradient together, so that they stay in the second level of the cache.
 UNIT_ELEMENTS = 96 << 10
@@ -16,6 +17,8 @@ UNIT_ROWS = 4
 # Elements of all partial gradients of the weight together; a large weight is added up by fewer shares.
 PARTS_ELEMENTS = 4 << 20
 LEAST_SHARES = 4
+# Below so many channels, in or out, the transforms of winograd's algorithm cost more than they save.
+WINOGRAD_CHANNELS = 8
 
 
 class Axis(NamedTuple):
@@ -42,6 +45,11 @@ class Axis(NamedTuple):
     def padded(self):
         """Whether a window reaches outside of the input."""
         return self.pad > 0 or (self.out - 1) * self.stride + self.reach >= self.size
+
+    @property
+    def simple(self):
+        """Whether it is an axis of a 3x3 kernel with a step of 1, and long enough for a tile."""
+        return (self.kernel, self.stride, self.dilation) == (3, 1, 1) and self.out > 1
 
     def inputs(self, block):
         """Elements under `block` windows."""
@@ -75,6 +83,9 @@ class Plan(NamedTuple):
     order: np.ndarray
     x_size: int
     z_size: int
+    work_size: int
+    fast_size: int
+    part_size: int
     shares: int
     weight_shares: int
     work: int
@@ -86,9 +97,12 @@ def plan(batch, height, width, in_c, out_c, groups):
     lanewise = 1 < groups == in_c == out_c
     whole_rows = groups == 1 and not lanewise and width.dilation == 1
     block_h, block_w = _block(batch, height, width, in_c, out_c)
-    padded = height.padded or width.padded
+    winograd = groups == 1 and height.simple and width.simple and min(in_c, out_c) >= WINOGRAD_CHANNELS
+    if winograd:  # whole tiles, and room for those that reach over the end
+        block_h, block_w = block_h + block_h % 2, block_w + block_w % 2
+    padded = winograd or height.padded or width.padded
     x_pitch = (width.inputs(block_w) if padded else width.size) * in_c
-    z_rows, z_pitch = height.windows(block_h), width.windows(block_w) * out_c
+    z_rows, z_pitch = height.windows(block_h) + winograd, (width.windows(block_w) + winograd) * out_c
     group_in = in_c // groups
 
     rows = [k * height.dilation * x_pitch for k in range(height.kernel)]
@@ -98,7 +112,8 @@ def plan(batch, height, width, in_c, out_c, groups):
     geometry = Geometry(
         batch=batch, in_h=height.size, in_w=width.size, in_c=in_c, out_h=height.out, out_w=width.out, out_c=out_c,
         groups=1 if lanewise else groups, lanewise=int(lanewise), stride_h=height.stride, stride_w=width.stride,
-        pad_h=height.pad, pad_w=width.pad, padded=int(padded), block_h=block_h, block_w=block_w,
+        pad_h=height.pad, pad_w=width.pad, padded=int(padded),
+        winograd=int(winograd), block_h=block_h, block_w=block_w,
         margin_h=height.margin, margin_w=width.margin, x_rows=height.inputs(block_h), x_pitch=x_pitch,
         z_rows=z_rows, z_pitch=z_pitch, depth=depth,
         weight_rows=width.kernel if lanewise else depth, weight_step=width.dilation * in_c if lanewise else 1,
@@ -106,6 +121,8 @@ def plan(batch, height, width, in_c, out_c, groups):
     units = batch * -(-height.out // block_h) * -(-width.out // block_w)
     weight_size = height.kernel * width.kernel * group_in * out_c
     shares = max(1, min(SHARES, units))
+    fast_size = PLACES * in_c * out_c if winograd else 0
+    part_size = fast_size + weight_size + out_c
     return Plan(
         geometry,
         _list(taps),
@@ -115,8 +132,11 @@ def plan(batch, height, width, in_c, out_c, groups):
         *_phases(height, width, z_pitch, group_in, out_c, groups, lanewise),
         x_size=geometry.x_rows * x_pitch if padded else 0,
         z_size=z_rows * z_pitch,
+        work_size=winograd_size(in_c, out_c) if winograd else 0,
+        fast_size=fast_size,
+        part_size=part_size,
         shares=shares,
-        weight_shares=min(shares, max(LEAST_SHARES, PARTS_ELEMENTS // (weight_size + out_c))),
+        weight_shares=min(shares, max(LEAST_SHARES, PARTS_ELEMENTS // part_size)),
         work=batch * height.out * width.out * weight_size,
     )
 
