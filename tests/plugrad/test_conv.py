@@ -178,6 +178,26 @@ def test_convolutions_keep_nan_and_infinity(dtype):
     assert (y[0, 2] == 0).all()
 
 
+@TYPES
+@pytest.mark.parametrize("huge", [np.nan, np.inf, -np.inf, 1e30])
+def test_what_has_no_difference_stays_where_it_is(huge, dtype):
+    x, w = np.zeros((3, 9, 9, 8), dtype), np.ones((3, 3, 8, 9), dtype)
+    x[1, 3, 4, 2] = huge
+    leaves = [pg.Tensor(a, requires_grad=True) for a in (x, w)]
+    y = pg.conv2d(*leaves, padding=1)
+    g = np.zeros(y.shape, dtype)
+    g[2, 6, 6] = huge
+    y.backward(g)
+    for found, image in ((y.data, x), (leaves[0].grad, g)):
+        row, column = np.argwhere(image != 0)[0, 1:3]
+        window = np.zeros(found.shape[:3], bool)
+        window[np.argwhere(image != 0)[0, 0], row - 1 : row + 2, column - 1 : column + 2] = True
+        assert not found[~window].any()
+        assert (np.isnan(found[window]) if np.isnan(huge) else found[window] / dtype(huge) > 0.5).all() or (
+            np.isinf(huge) and (np.abs(found[window]) == np.inf).all()
+        )
+
+
 def guarded(shape, dtype):
     """An array with NaN on both sides: what is read beyond it shows in a result, what is written beyond it here."""
     size = math.prod(shape)
@@ -258,7 +278,7 @@ def test_same_bits_on_one_and_two_threads(op, shape, kernel, options):
 
 def test_work_is_large_enough_for_the_parallel_form():
     axis = Axis(28, 3, 1, 1, 1, 28)
-    cut = plan(9, axis, axis, 8, 24, 1)
+    cut = plan(np.dtype(np.float32), 9, axis, axis, 8, 24, 1)
     assert cut.work >= ops.PARALLEL_WORK
     assert cut.shares > 2
 

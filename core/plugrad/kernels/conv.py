@@ -56,7 +56,7 @@ def plain_unit(unit, p, at_x, w, bias, y, taps, activation):
     for group in range(p.groups):
         first = group * group_out * size
         window_block(
-            y, p.lanewise, at_x + group * group_in * size, p.stride_h * p.x_pitch, p.stride_w * p.in_c, 1,
+            y, p.window, p.lanewise, at_x + group * group_in * size, p.stride_h * p.x_pitch, p.stride_w * p.in_c, 1,
             taps.ctypes.data, taps.size, p.depth, w.ctypes.data + first, p.out_c, p.depth * p.out_c,
             0 if bias.size == 0 else bias.ctypes.data + first, 0, 0,
             at_y + first, p.out_w * p.out_c, p.out_c,
@@ -69,7 +69,7 @@ def fast_unit(unit, p, at_x, u, bias, y, still, work, activation):
     """As plain_unit, by the winograd kernels."""
     number, row, column = unit_corner(unit, p)
     winograd_block(
-        at_x, p.x_pitch, p.in_c, u.ctypes.data, p.out_c, 0 if bias.size == 0 else bias.ctypes.data,
+        p.window, at_x, p.x_pitch, p.in_c, u.ctypes.data, p.out_c, 0 if bias.size == 0 else bias.ctypes.data,
         y.reshape(-1), ((number * p.out_h + row) * p.out_w + column) * p.out_c, p.out_w * p.out_c,
         min(p.block_h, p.out_h - row), min(p.block_w, p.out_w - column), still, work, 1 if activation == RELU else 0,
     )  # fmt: skip
@@ -100,7 +100,8 @@ def weight_unit(unit, p, at_x, block, total, fresh, taps, lines):
             first = group * group_out * size
             at_total = total.ctypes.data + tap * p.weight_rows * p.out_c * size + first
             window_block(
-                block, p.lanewise, at_x + (taps[tap] + group * group_in) * size, 0, p.weight_step, p.stride_w * p.in_c,
+                block, p.window, p.lanewise,
+                at_x + (taps[tap] + group * group_in) * size, 0, p.weight_step, p.stride_w * p.in_c,
                 lines.ctypes.data, rows, columns, at_z + first, p.out_c, p.z_pitch,
                 0 if fresh else at_total, 0, p.out_c, at_total, 0, p.out_c, 1, p.weight_rows, group_out, 0,
             )  # fmt: skip
@@ -114,7 +115,7 @@ def bias_unit(unit, p, block, total, fresh, still, one):
     rows, columns = min(p.block_h, p.out_h - row), min(p.block_w, p.out_w - column)
     at_z = block.ctypes.data + (p.margin_h * p.z_pitch + p.margin_w * p.out_c) * size
     window_block(
-        block, 0, one.ctypes.data, 0, 0, 0, still.ctypes.data, rows, columns, at_z, p.out_c, p.z_pitch,
+        block, p.window, 0, one.ctypes.data, 0, 0, 0, still.ctypes.data, rows, columns, at_z, p.out_c, p.z_pitch,
         0 if fresh else total.ctypes.data, 0, 0, total.ctypes.data, 0, p.out_c, 1, 1, p.out_c, 0,
     )  # fmt: skip
 
@@ -125,7 +126,7 @@ def fast_weight_unit(unit, p, at_x, block, total, fresh, still, work):
     _, row, column = unit_corner(unit, p)
     at_z = block.ctypes.data + (p.margin_h * p.z_pitch + p.margin_w * p.out_c) * block.itemsize
     winograd_gradient(
-        at_x, p.x_pitch, p.in_c, at_z, p.z_pitch, p.out_c,
+        p.window, at_x, p.x_pitch, p.in_c, at_z, p.z_pitch, p.out_c,
         min(p.block_h, p.out_h - row), min(p.block_w, p.out_w - column), total, fresh, still, work,
     )  # fmt: skip
 

@@ -47,7 +47,7 @@ def spread_unit(unit, p, block, turned, bias, dx, phases, reach, relu):
         for group in range(p.groups):
             first = group * group_in * size
             window_block(
-                dx, p.lanewise, block.ctypes.data + (place + group * group_out) * size, p.z_pitch, p.out_c, 1,
+                dx, p.window, p.lanewise, block.ctypes.data + (place + group * group_out) * size, p.z_pitch, p.out_c, 1,
                 offsets, phases[phase, 1], phases[phase, 2],
                 at_w + group * group_out * group_in * size, group_in, phases[phase, 4],
                 0 if bias.size == 0 else bias.ctypes.data + first, 0, 0,
@@ -68,7 +68,7 @@ def fast_spread_unit(unit, p, block, u, dx, still, work):
     # The margins are the two windows before a pixel's own that hold it: the first of them begins here.
     place = (first_h - row) * p.z_pitch + (first_w - column) * p.out_c
     winograd_block(
-        block.ctypes.data + place * dx.itemsize, p.z_pitch, p.out_c, u.ctypes.data, p.in_c, 0,
+        p.window, block.ctypes.data + place * dx.itemsize, p.z_pitch, p.out_c, u.ctypes.data, p.in_c, 0,
         dx.reshape(-1), ((number * p.in_h + first_h - p.pad_h) * p.in_w + first_w - p.pad_w) * p.in_c,
         p.in_w * p.in_c, end_h - first_h, end_w - first_w, still, work, 0,
     )  # fmt: skip

@@ -23,6 +23,7 @@ class Geometry(NamedTuple):
     h and w: along the height and along the width.
     """
 
+    window: int  # window_address of the elements' type
     batch: int
     in_h: int
     in_w: int

@@ -13,6 +13,8 @@ whole list, so that short rows (a 3x3 kernel over one channel) cost no more than
 a depthwise convolution, where every channel has a sum of its own.
 """
 
+import functools
+
 from plugrad.kernel import CompileTime, kernel
 from plugrad.kernels.tile import ROWS, VECTOR_BYTES, VECTORS, _Lanes, host_shape
 
@@ -30,7 +32,7 @@ def _make(lanewise):
         typingctx, kind, height, width, a, row_step, depth_step, offsets, taps, depth, b, ldb, tap_step,
         init, init_step, c, ldc, relu,
     ):  # fmt: skip
-        itemsize = kind.dtype.bitwidth // 8
+        itemsize = kind.bitwidth // 8
         whole_width = shape.vectors * shape.vector_bytes // itemsize
 
         def codegen(context, builder, signature, arguments):
@@ -145,17 +147,16 @@ def _loop(builder, name, count, start, body):
 
 
 @kernel
-def window_block(
-    kind, lanewise, a, a_line, row_step, depth_step, offsets, taps, depth, b, ldb, tap_step,
+def walk_window(
+    kind, size, lanewise, a, a_line, row_step, depth_step, offsets, taps, depth, b, ldb, tap_step,
     init, init_line, init_step, c, c_line, ldc, lines, rows, columns, relu,
 ):  # fmt: skip
     """`lines` blocks of `rows` by `columns`, with one B, by addresses; the caller has checked every bound.
 
-    kind: any array of the element type. a, b, init, c: addresses of the first line's operands, init 0 for nothing.
-    offsets: address of the int64 list of places in A, `taps` long. All steps count elements. lanewise: A and the list
-    are read by `channel_tile`. relu: 1 clamps at 0.
+    kind: any number of the element type; size: its bytes. a, b, init, c: addresses of the first line's operands, init 0
+    for nothing. offsets: address of the int64 list of places in A, `taps` long. All steps count elements. lanewise: 1
+    for channel_tile. relu: 1 clamps at 0.
     """
-    size = kind.itemsize
     lanes = VECTOR_BYTES // size
     strip = VECTORS * lanes
     # Tiles of nearly equal height: 28 pixels are four tiles of 7, which run at the full rate where 4 and 2 rows do not.
@@ -184,3 +185,53 @@ def window_block(
                     )  # fmt: skip
                 row += height
         column += width
+
+
+# Compiled into every kernel that calls it, walk_window with its many tiles would take seconds in each of them. So it is
+# compiled once for a type of elements, and the kernels call it by its address.
+
+
+@functools.cache
+def window_address(dtype):
+    """The address of walk_window for elements of a NumPy dtype, which kernels hand to window_block."""
+    import numba
+
+    compiled = walk_window.serial
+    arguments = _argument_types(numba, numba.from_dtype(dtype))
+    compiled.compile(arguments)
+    result = compiled.overloads[arguments]
+    return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+
+
+def _argument_types(numba, number):
+    return (number, *(numba.intp,) * (walk_window.function.__code__.co_argcount - 1))
+
+
+def _make_call():
+    """window_block(kind, address, lanewise, ...): walk_window at `address`; kind is any array of the element type."""
+    import numba
+    from llvmlite import ir
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def window_block(
+        typingctx, kind, address, lanewise, a, a_line, row_step, depth_step, offsets, taps, depth, b, ldb, tap_step,
+        init, init_line, init_step, c, c_line, ldc, lines, rows, columns, relu,
+    ):  # fmt: skip
+        arguments = _argument_types(numba, kind.dtype)
+
+        def codegen(context, builder, signature, values):
+            convention = context.call_conv
+            function = convention.get_function_type(numba.void, arguments)
+            number = context.get_constant(kind.dtype, 0.0)
+            size = ir.IntType(64)(kind.dtype.bitwidth // 8)
+            callee = builder.inttoptr(values[1], function.as_pointer())
+            convention.call_function(builder, callee, numba.void, arguments, [number, size, *values[2:]])
+            return context.get_dummy_value()
+
+        return numba.void(kind, *(numba.intp,) * 22), codegen
+
+    return window_block
+
+
+window_block = CompileTime(_make_call)

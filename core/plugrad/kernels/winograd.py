@@ -187,11 +187,11 @@ def finish_tiles(m, plane, channels, across, first, count, y, start, pitch, rows
 
 
 @kernel
-def winograd_block(source, pitch, fed, u, made, bias, y, start, y_pitch, rows, columns, still, work, relu):
+def winograd_block(window, source, pitch, fed, u, made, bias, y, start, y_pitch, rows, columns, still, work, relu):
     """y[start:] (rows, columns, made) = a 3x3 convolution of the image at `source` (rows + 2, columns + 2, fed).
 
     Odd sizes read one more row and column. u (16, fed, made): address of the transformed kernel; bias: address, 0 for
-    none; still: a list that begins with 0; work: scratch memory.
+    none; window: as for window_block; still: a list that begins with 0; work: scratch memory.
     """
     size = y.itemsize
     across, most = (columns + 1) // 2, tiles_at_a_time(fed, made)
@@ -204,14 +204,15 @@ def winograd_block(source, pitch, fed, u, made, bias, y, start, y_pitch, rows, c
         transform_tiles(y, source, pitch, fed, across, first, count, v, plane_v, 0)
         for k in range(PLACES):
             window_block(
-                y, 0, v + k * plane_v * size, 0, fed, 1, still.ctypes.data, 1, fed, u + k * fed * made * size, made, 0,
+                y, window, 0, v + k * plane_v * size, 0, fed, 1, still.ctypes.data, 1, fed,
+                u + k * fed * made * size, made, 0,
                 bias if k == TO_ALL else 0, 0, 0, m + k * plane_m * size, 0, made, 1, count, made, 0,
             )  # fmt: skip
         finish_tiles(m, plane_m, made, across, first, count, y, start, y_pitch, rows, columns, edge, relu)
 
 
 @kernel
-def winograd_gradient(source, pitch, fed, z, z_pitch, made, rows, columns, total, fresh, still, work):
+def winograd_gradient(window, source, pitch, fed, z, z_pitch, made, rows, columns, total, fresh, still, work):
     """Add to total (16, fed, made) the gradient of the transformed kernel, or write it if fresh is 1.
 
     source, z: addresses of the input (rows + 2, columns + 2, fed) and of the gradient of the outputs, which has zeros
@@ -230,6 +231,7 @@ def winograd_gradient(source, pitch, fed, z, z_pitch, made, rows, columns, total
         for k in range(PLACES):
             at_total = total.ctypes.data + k * fed * made * size
             window_block(
-                total, 0, v + k * plane_v * size, 0, 1, fed, still.ctypes.data, 1, count, at_z + k * plane_z * size,
-                made, 0, 0 if fresh and first == 0 else at_total, 0, made, at_total, 0, made, 1, fed, made, 0,
+                total, window, 0, v + k * plane_v * size, 0, 1, fed, still.ctypes.data, 1, count,
+                at_z + k * plane_z * size, made, 0,
+                0 if fresh and first == 0 else at_total, 0, made, at_total, 0, made, 1, fed, made, 0,
             )  # fmt: skip

@@ -75,7 +75,7 @@ def _convolve(x, weight, bias, axes, groups, code):
         return value, _folded(inner, x.shape, out_c)
     batch = x.shape[0]
     height, width = axes
-    cut = plan(batch, height, width, in_c, out_c, groups)
+    cut = plan(dtype, batch, height, width, in_c, out_c, groups)
     x = plain(x, dtype).reshape(batch * height.size, width.size * in_c)
     weight = plain(weight, dtype).reshape(height.kernel * width.kernel, -1, out_c)
     no_vector = _EMPTY[dtype][1]
@@ -120,7 +120,7 @@ def _transposed(x, weight, bias, axes, groups, code):
     dtype = weight.dtype
     batch, fed, made = x.shape[0], x.shape[-1], weight.shape[-1] * groups
     height, width = axes
-    cut = plan(batch, height, width, made, fed, groups)
+    cut = plan(dtype, batch, height, width, made, fed, groups)
     x = plain(x, dtype).reshape(batch * height.out, width.out * fed)
     weight = plain(weight, dtype).reshape(height.kernel * width.kernel, fed, -1)
     no_vector = _EMPTY[dtype][1]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from plugrad.kernels.conv_unit import SHARES, Geometry
+from plugrad.kernels.window_tile import window_address
 from plugrad.kernels.winograd import PLACES, winograd_size
 
 # Elements of a unit's input and gradient together, so that they stay in the second level of the cache.
@@ -92,8 +93,8 @@ class Plan(NamedTuple):
 
 
 @functools.lru_cache(maxsize=512)
-def plan(batch, height, width, in_c, out_c, groups):
-    """The Plan for two Axis and the number of channels; groups divides both."""
+def plan(dtype, batch, height, width, in_c, out_c, groups):
+    """The Plan for arrays of a type, two Axis, and numbers of channels that groups divides."""
     lanewise = 1 < groups == in_c == out_c
     whole_rows = groups == 1 and not lanewise and width.dilation == 1
     block_h, block_w = _block(batch, height, width, in_c, out_c)
@@ -110,7 +111,8 @@ def plan(batch, height, width, in_c, out_c, groups):
     taps = rows if whole_rows else [row + column for row in rows for column in columns]
     depth = width.kernel * in_c if whole_rows else 1 if lanewise else group_in
     geometry = Geometry(
-        batch=batch, in_h=height.size, in_w=width.size, in_c=in_c, out_h=height.out, out_w=width.out, out_c=out_c,
+        window=window_address(dtype), batch=batch,
+        in_h=height.size, in_w=width.size, in_c=in_c, out_h=height.out, out_w=width.out, out_c=out_c,
         groups=1 if lanewise else groups, lanewise=int(lanewise), stride_h=height.stride, stride_w=width.stride,
         pad_h=height.pad, pad_w=width.pad, padded=int(padded),
         winograd=int(winograd), block_h=block_h, block_w=block_w,
