@@ -106,6 +106,9 @@ def transposed_axes(name, sizes, kernels, stride, padding, output_padding, dilat
     count = len(sizes)
     strides, dilations = whole(stride, count, "stride", name, 1), whole(dilation, count, "dilation", name, 1)
     extras = whole(output_padding, count, "output_padding", name, 0)
+    for extra, s, d in zip(extras, strides, dilations, strict=True):
+        if extra and extra >= max(s, d):
+            raise InputError(f"{name}: output_padding must be below the stride {s} or the dilation {d}, got {extra}")
     if padding == "same" and any(extras):
         raise InputError(f"{name}: output_padding must be 0 with padding 'same', got {output_padding!r}")
     spans = [d * (k - 1) + 1 for k, d in zip(kernels, dilations, strict=True)]
@@ -114,8 +117,6 @@ def transposed_axes(name, sizes, kernels, stride, padding, output_padding, dilat
     for n, k, s, d, span, extra, (before, after) in zip(
         sizes, kernels, strides, dilations, spans, extras, pads, strict=True
     ):
-        if extra and extra >= max(s, d):
-            raise InputError(f"{name}: output_padding must be below the stride {s} or the dilation {d}, got {extra}")
         made = n * s if padding == "same" else (n - 1) * s + span + extra - before - after
         if made < 1:
             raise ShapeError(

@@ -18,8 +18,9 @@ UNIT_ROWS = 4
 # Elements of all partial gradients of the weight together; a large weight is added up by fewer shares.
 PARTS_ELEMENTS = 4 << 20
 LEAST_SHARES = 4
-# Below so many channels, in or out, the transforms of winograd's algorithm cost more than they save.
-WINOGRAD_CHANNELS = 8
+# Below these, the transforms of winograd's algorithm cost as much as they save: channels in times channels out, the
+# fewer of the two, and outputs along an axis.
+WINOGRAD_PRODUCTS, WINOGRAD_CHANNELS, WINOGRAD_OUTPUTS = 512, 8, 8
 
 
 class Axis(NamedTuple):
@@ -49,8 +50,8 @@ class Axis(NamedTuple):
 
     @property
     def simple(self):
-        """Whether it is an axis of a 3x3 kernel with a step of 1, and long enough for a tile."""
-        return (self.kernel, self.stride, self.dilation) == (3, 1, 1) and self.out > 1
+        """Whether it is an axis of a 3x3 kernel with a step of 1, and long enough to be cut into tiles."""
+        return (self.kernel, self.stride, self.dilation) == (3, 1, 1) and self.out >= WINOGRAD_OUTPUTS
 
     def inputs(self, block):
         """Elements under `block` windows."""
@@ -98,7 +99,13 @@ def plan(dtype, batch, height, width, in_c, out_c, groups):
     lanewise = 1 < groups == in_c == out_c
     whole_rows = groups == 1 and not lanewise and width.dilation == 1
     block_h, block_w = _block(batch, height, width, in_c, out_c)
-    winograd = groups == 1 and height.simple and width.simple and min(in_c, out_c) >= WINOGRAD_CHANNELS
+    winograd = (
+        groups == 1
+        and height.simple
+        and width.simple
+        and in_c * out_c >= WINOGRAD_PRODUCTS
+        and min(in_c, out_c) >= WINOGRAD_CHANNELS
+    )
     if winograd:  # whole tiles, and room for those that reach over the end
         block_h, block_w = block_h + block_h % 2, block_w + block_w % 2
     padded = winograd or height.padded or width.padded
