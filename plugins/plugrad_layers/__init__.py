@@ -4,6 +4,7 @@ import plugrad as pg
 from plugrad_layers.activations import ELU, GELU, SELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from plugrad_layers.attention import MultiHeadAttention
 from plugrad_layers.average import Average
+from plugrad_layers.conv import Conv1D, Conv2D, ConvTranspose1D, ConvTranspose2D, DepthwiseConv2D
 from plugrad_layers.dense import Dense
 from plugrad_layers.dropout import Dropout
 from plugrad_layers.embedding import Embedding, EmbeddingBag
@@ -30,22 +31,24 @@ from plugrad_layers.transformer import FeedForward, TransformerBlock
 from plugrad_layers.upsample import Upsample
 
 _LAYERS = (
-    Average, AvgPool1D, AvgPool2D, BatchNorm, Dense, Dropout, ELU, Embedding, EmbeddingBag, FeedForward, Flatten,
-    GELU, GRU, GlobalAvgPool, GlobalMaxPool, GroupNorm, LSTM, LayerNorm, LeakyReLU, LearnedPositions, MaxPool1D,
-    MaxPool2D, MultiHeadAttention, RMSNorm, RNN, ReLU, Reshape, Residual, SELU, Sequential, SiLU, Sigmoid,
-    SinusoidalPositions, Softmax, Softplus, Tanh, TransformerBlock, Upsample,
+    Average, AvgPool1D, AvgPool2D, BatchNorm, Conv1D, Conv2D, ConvTranspose1D, ConvTranspose2D, Dense,
+    DepthwiseConv2D, Dropout, ELU, Embedding, EmbeddingBag, FeedForward, Flatten, GELU, GRU, GlobalAvgPool,
+    GlobalMaxPool, GroupNorm, LSTM, LayerNorm, LeakyReLU, LearnedPositions, MaxPool1D, MaxPool2D, MultiHeadAttention,
+    RMSNorm, RNN, ReLU, Reshape, Residual, SELU, Sequential, SiLU, Sigmoid, SinusoidalPositions, Softmax, Softplus,
+    Tanh, TransformerBlock, Upsample,
 )  # fmt: skip
 _INITIALIZERS = (
     GlorotNormal, GlorotUniform, HeNormal, HeUniform, LeCunNormal, LeCunUniform, Normal, Ones, Orthogonal, Zeros,
 )  # fmt: skip
 
 __all__ = [
-    "ELU", "GELU", "GRU", "LSTM", "RNN", "SELU", "Average", "AvgPool1D", "AvgPool2D", "BatchNorm", "Dense", "Dropout",
-    "Embedding", "EmbeddingBag", "FeedForward", "Flatten", "GlobalAvgPool", "GlobalMaxPool", "GlorotNormal",
-    "GlorotUniform", "GroupNorm", "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal", "LeCunUniform", "LeakyReLU",
-    "LearnedPositions", "MaxPool1D", "MaxPool2D", "MultiHeadAttention", "Normal", "Ones", "Orthogonal", "RMSNorm",
-    "ReLU", "Reshape", "Residual", "Sequential", "SiLU", "Sigmoid", "SinusoidalPositions", "Softmax", "Softplus",
-    "Tanh", "TransformerBlock", "Upsample", "Zeros",
+    "ELU", "GELU", "GRU", "LSTM", "RNN", "SELU", "Average", "AvgPool1D", "AvgPool2D", "BatchNorm", "Conv1D", "Conv2D",
+    "ConvTranspose1D", "ConvTranspose2D", "Dense", "DepthwiseConv2D", "Dropout", "Embedding", "EmbeddingBag",
+    "FeedForward", "Flatten", "GlobalAvgPool", "GlobalMaxPool", "GlorotNormal", "GlorotUniform", "GroupNorm",
+    "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal", "LeCunUniform", "LeakyReLU", "LearnedPositions", "MaxPool1D",
+    "MaxPool2D", "MultiHeadAttention", "Normal", "Ones", "Orthogonal", "RMSNorm", "ReLU", "Reshape", "Residual",
+    "Sequential", "SiLU", "Sigmoid", "SinusoidalPositions", "Softmax", "Softplus", "Tanh", "TransformerBlock",
+    "Upsample", "Zeros",
 ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from plugrad.ops.classification_loss import (
     kl_div,
     nll_loss,
 )
+from plugrad.ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from plugrad.ops.dense import dense
 from plugrad.ops.dense_stack import dense_stack
 from plugrad.ops.dropout import dropout, dropout_add
@@ -66,14 +67,15 @@ from plugrad.ops.softmax import log_softmax, logsumexp, softmax
 
 __all__ = [
     "abs", "add", "avg_pool1d", "avg_pool2d", "batch_norm", "batch_norm_fixed", "binary_cross_entropy",
-    "binary_cross_entropy_with_logits", "broadcast_to", "clip", "concat", "cosine_embedding", "cosine_similarity",
-    "cross_attention", "cross_entropy", "dense", "dense_stack", "divide", "dropout", "dropout_add", "einsum", "elu",
-    "embedding", "embedding_bag", "exp", "expand_dims", "focal", "gaussian_nll", "gelu", "getitem", "global_avg_pool",
-    "global_max_pool", "group_norm", "gru", "hinge", "huber", "info_nce", "interpolate", "kl_div", "layer_norm",
-    "leaky_relu", "log", "log_cosh", "log_softmax", "logsumexp", "lstm", "mae", "margin_ranking", "matmul", "max",
-    "max_pool1d", "max_pool2d", "maximum", "mean", "min", "minimum", "moveaxis", "mse", "multiply", "negative",
-    "nll_loss", "normalize", "pairwise_distance", "poisson_nll", "power", "quantile", "relu", "reshape", "rms_norm",
-    "rnn", "rotary", "scaled_dot_product_attention", "self_attention", "selu", "sigmoid", "silu",
-    "sinusoidal_positions", "smooth_l1", "softmax", "softplus", "sqrt", "squeeze", "stack", "subtract", "sum", "tanh",
-    "transpose", "triplet", "var", "where",
+    "binary_cross_entropy_with_logits", "broadcast_to", "clip", "concat", "conv1d", "conv2d", "conv_transpose1d",
+    "conv_transpose2d", "cosine_embedding", "cosine_similarity", "cross_attention", "cross_entropy", "dense",
+    "dense_stack", "divide", "dropout", "dropout_add", "einsum", "elu", "embedding", "embedding_bag", "exp",
+    "expand_dims", "focal", "gaussian_nll", "gelu", "getitem", "global_avg_pool", "global_max_pool", "group_norm",
+    "gru", "hinge", "huber", "info_nce", "interpolate", "kl_div", "layer_norm", "leaky_relu", "log", "log_cosh",
+    "log_softmax", "logsumexp", "lstm", "mae", "margin_ranking", "matmul", "max", "max_pool1d", "max_pool2d",
+    "maximum", "mean", "min", "minimum", "moveaxis", "mse", "multiply", "negative", "nll_loss", "normalize",
+    "pairwise_distance", "poisson_nll", "power", "quantile", "relu", "reshape", "rms_norm", "rnn", "rotary",
+    "scaled_dot_product_attention", "self_attention", "selu", "sigmoid", "silu", "sinusoidal_positions", "smooth_l1",
+    "softmax", "softplus", "sqrt", "squeeze", "stack", "subtract", "sum", "tanh", "transpose", "triplet", "var",
+    "where",
 ]  # fmt: skip
