@@ -160,7 +160,7 @@ class Trainer:
         total, norms = 0.0, []
         for start in range(0, len(order), self.rows_per_step):
             rows = order[start : start + self.rows_per_step]
-            loss = self._step(self.x[rows], self.y[rows], norms)
+            loss = self._step(take_rows(self.x, rows), take_rows(self.y, rows), norms)
             total += loss * len(rows)
             for callback in callbacks:
                 callback.on_step_end(self, self.run.steps, loss)
