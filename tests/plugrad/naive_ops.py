@@ -12,7 +12,7 @@ ACTIVATIONS = {
     "leaky_relu": lambda z: z if z > 0 else 0.01 * z,
     "elu": lambda z: z if z > 0 else math.expm1(z),
     "selu": lambda z: 1.0507009873554805 * (z if z > 0 else 1.6732632423543772 * math.expm1(z)),
-    "gelu": lambda z: 0.5 * z * (1 + math.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))),
+    "gelu": lambda z: 0.5 * z * math.erfc(-z / math.sqrt(2)),
     "silu": lambda z: z * sigmoid(z),
     "sigmoid": lambda z: sigmoid(z),
     "tanh": math.tanh,

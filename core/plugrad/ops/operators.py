@@ -1,6 +1,6 @@
 """Tensor's operators and methods, each one op."""
 
-from plugrad.ops import elementwise, matmul, reduce, shape
+from plugrad.ops import elementwise, functions, matmul, reduce, shape
 from plugrad.tensor import Tensor, as_data
 
 
@@ -31,7 +31,7 @@ for _name in ("__lt__", "__le__", "__gt__", "__ge__"):
     setattr(Tensor, _name, _compare(_name))
 
 Tensor.__neg__ = lambda self: elementwise.negative(self)
-Tensor.__abs__ = lambda self: elementwise.abs(self)
+Tensor.__abs__ = lambda self: functions.abs(self)
 Tensor.__getitem__ = lambda self, key: shape.getitem(self, _plain(key))
 Tensor.sum = lambda self, axis=None, keepdims=False: reduce.sum(self, axis=axis, keepdims=keepdims)
 Tensor.mean = lambda self, axis=None, keepdims=False: reduce.mean(self, axis=axis, keepdims=keepdims)
