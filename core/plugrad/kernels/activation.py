@@ -7,8 +7,9 @@ Backward computes again what it needs instead of keeping it: an exp costs less t
 import math
 
 from plugrad.kernel import kernel, prange
-from plugrad.kernels.elementary import erf, erfc, expm1_below, log1p_unit, normal_cdf, sigmoid, tanh
+from plugrad.kernels.elementary import erf, erfc, exp_below, expm1_below, log1p_unit, normal_cdf, sigmoid, tanh
 from plugrad.kernels.exponential import exp
+from plugrad.kernels.inline import inline
 from plugrad.kernels.mapping import chain, mapping
 
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
@@ -21,114 +22,114 @@ MISH_LIMIT = 20
 ROWS = 64
 
 
-@kernel
+@inline
 def _relu(x, a, b):
     zero = type(x)(0)
     return zero if x <= zero else x
 
 
-@kernel
+@inline
 def _relu_chain(x, g, a, b):
     zero = type(x)(0)
     return zero if x <= zero else g
 
 
-@kernel
+@inline
 def _leaky(x, a, b):
     return x if x > 0 else a * x
 
 
-@kernel
+@inline
 def _leaky_chain(x, g, a, b):
     return g if x > 0 else a * g
 
 
-@kernel
+@inline
 def _elu(x, a, b):
     """b · x where positive, a · (exp(x) - 1) elsewhere."""
     below = a * expm1_below(x)
-    return b * x if x > 0 else below
+    return below if x < 0 else b * x
 
 
-@kernel
+@inline
 def _elu_chain(x, g, a, b):
-    below = g * a * exp(x)
+    below = g * a * exp_below(x)
     return g * b if x > 0 else below
 
 
-@kernel
+@inline
 def _celu(x, a, b):
     """x where positive, a · (exp(x / a) - 1) elsewhere; b = 1 / a."""
-    below = a * expm1_below(abs(x * b) * type(x)(-1))
-    return x if x > 0 else below
+    below = a * expm1_below(x * b)
+    return below if x < 0 else x
 
 
-@kernel
+@inline
 def _celu_chain(x, g, a, b):
-    below = g * exp(x * b)
+    below = g * exp_below(x * b)
     return g if x > 0 else below
 
 
-@kernel
+@inline
 def _sigmoid(x, a, b):
     return sigmoid(x)
 
 
-@kernel
+@inline
 def _sigmoid_chain(y, g, a, b):
     return g * y * (type(y)(1) - y)
 
 
-@kernel
+@inline
 def _tanh(x, a, b):
     return tanh(x)
 
 
-@kernel
+@inline
 def _tanh_chain(y, g, a, b):
     return g * (type(y)(1) - y * y)
 
 
-@kernel
+@inline
 def _softplus(x, a, b):
     """log(1 + exp(a · x)) / a, x itself where a · x is over b."""
     t = a * x
     zero = type(x)(0)
-    soft = (log1p_unit(exp(-abs(t))) + (t if t > zero else zero)) / a
+    soft = (log1p_unit(exp_below(-abs(t))) + (t if t > zero else zero)) / a
     return x if t > b else soft if t == t else t
 
 
-@kernel
+@inline
 def _softplus_chain(x, g, a, b):
     t = a * x
     soft = g * sigmoid(t)
     return g if t > b else soft
 
 
-@kernel
+@inline
 def _log_sigmoid(x, a, b):
     zero = type(x)(0)
-    value = (x if x < zero else zero) - log1p_unit(exp(-abs(x)))
+    value = (x if x < zero else zero) - log1p_unit(exp_below(-abs(x)))
     return value if x == x else x
 
 
-@kernel
+@inline
 def _log_sigmoid_chain(x, g, a, b):
     return g * sigmoid(-x)
 
 
-@kernel
+@inline
 def _silu(x, a, b):
     return x * sigmoid(x)
 
 
-@kernel
+@inline
 def _silu_chain(x, g, a, b):
     s = sigmoid(x)
     return g * (s + x * s * (type(x)(1) - s))
 
 
-@kernel
+@inline
 def _mish(x, a, b):
     # tanh(log(1 + e)) = n / (n + 2) with n = e · (e + 2), in which nothing cancels.
     one = type(x)(1)
@@ -138,7 +139,7 @@ def _mish(x, a, b):
     return x if x > MISH_LIMIT else value if x == x else x
 
 
-@kernel
+@inline
 def _mish_chain(x, g, a, b):
     one = type(x)(1)
     e = exp(x if x < MISH_LIMIT else one * type(x)(MISH_LIMIT))
@@ -149,25 +150,25 @@ def _mish_chain(x, g, a, b):
     return g if x > MISH_LIMIT else g * slope if x == x else g * x
 
 
-@kernel
+@inline
 def _gelu(x, a, b):
     return x * normal_cdf(x)
 
 
-@kernel
+@inline
 def _gelu_chain(x, g, a, b):
-    density = exp(type(x)(-0.5) * x * x) * type(x)(INVERSE_SQRT_2_PI)
+    density = exp_below(type(x)(-0.5) * x * x) * type(x)(INVERSE_SQRT_2_PI)
     return g * (normal_cdf(x) + x * density)
 
 
-@kernel
+@inline
 def _gelu_tanh(x, a, b):
     half, one = type(x)(0.5), type(x)(1)
     inner = type(x)(SQRT_2_OVER_PI) * x * (one + type(x)(CUBE) * x * x)
     return half * x * (one + tanh(inner))
 
 
-@kernel
+@inline
 def _gelu_tanh_chain(x, g, a, b):
     half, one, c, k = type(x)(0.5), type(x)(1), type(x)(SQRT_2_OVER_PI), type(x)(CUBE)
     square = k * x * x
@@ -177,18 +178,18 @@ def _gelu_tanh_chain(x, g, a, b):
     return g * half * (one + t + x * (one - t * t) * c * (one + type(x)(3) * capped))
 
 
-@kernel
+@inline
 def _softsign(x, a, b):
     return x / (type(x)(1) + abs(x))
 
 
-@kernel
+@inline
 def _softsign_chain(x, g, a, b):
     size = type(x)(1) + abs(x)
     return g / (size * size)
 
 
-@kernel
+@inline
 def _hard_sigmoid(x, a, b):
     zero, six = type(x)(0), type(x)(6)
     up = x + type(x)(3)
@@ -196,13 +197,13 @@ def _hard_sigmoid(x, a, b):
     return (six if up > six else up) / six
 
 
-@kernel
+@inline
 def _hard_sigmoid_chain(x, g, a, b):
     inside = abs(x) < 3
     return g / type(x)(6) if inside else type(x)(0)
 
 
-@kernel
+@inline
 def _hard_swish(x, a, b):
     zero, six = type(x)(0), type(x)(6)
     up = x + type(x)(3)
@@ -210,60 +211,60 @@ def _hard_swish(x, a, b):
     return x * (six if up > six else up) / six
 
 
-@kernel
+@inline
 def _hard_swish_chain(x, g, a, b):
     inner = g * (x / type(x)(3) + type(x)(0.5))
     return type(x)(0) if x <= -3 else inner if x < 3 else g
 
 
-@kernel
+@inline
 def _hard_tanh(x, a, b):
     return a if x < a else b if x > b else x
 
 
-@kernel
+@inline
 def _hard_tanh_chain(x, g, a, b):
     return type(x)(0) if x <= a or x >= b else g
 
 
-@kernel
+@inline
 def _tanh_shrink(x, a, b):
     return x - tanh(x)
 
 
-@kernel
+@inline
 def _tanh_shrink_chain(x, g, a, b):
     t = tanh(x)
     return g * t * t
 
 
-@kernel
+@inline
 def _soft_shrink(x, a, b):
     return x - a if x > a else x + a if x < -a else x * type(x)(0)
 
 
-@kernel
+@inline
 def _hard_shrink(x, a, b):
     return type(x)(0) if abs(x) <= a else x
 
 
-@kernel
+@inline
 def _shrink_chain(x, g, a, b):
     return type(x)(0) if abs(x) <= a else g
 
 
-@kernel
+@inline
 def _erf(x, a, b):
     return erf(x)
 
 
-@kernel
+@inline
 def _erf_chain(x, g, a, b):
     """a = 2 / sqrt(pi) for erf, its negative for erfc."""
-    return g * a * exp(-x * x)
+    return g * a * exp_below(-x * x)
 
 
-@kernel
+@inline
 def _erfc(x, a, b):
     return erfc(x)
 

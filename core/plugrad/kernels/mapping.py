@@ -27,7 +27,7 @@ def _chain(x, g, out, a, b):
 def _around(loop, function):
     """A kernel of a loop's code with `function` in it: Numba's file cache tells the copies apart by their names."""
     copy = types.FunctionType(loop.__code__, {**globals(), "function": function}, loop.__name__)
-    copy.__qualname__ = f"{function.__qualname__}{loop.__name__}"
+    copy.__qualname__ = f"{function.__name__}{loop.__name__}"
     copy.__module__ = function.__module__
     return Kernel(copy)
 

@@ -108,8 +108,8 @@ def elu(x, alpha=1.0):
 @op(example=_away_from_zero, examples=(lambda rng: (*_away_from_zero(rng), {"alpha": 0.7}),))
 def celu(x, alpha=1.0):
     """x where positive, alpha * (exp(x / alpha) - 1) elsewhere: smooth for every alpha (Barron 2017)."""
-    if alpha == 0:
-        raise InputError("celu: alpha must not be 0")
+    if not alpha > 0:
+        raise InputError(f"celu: alpha must be above 0, got {alpha!r}")
     return _activation("celu", x, kernels.celu, kernels.celu_chain, alpha, 1 / alpha)
 
 
