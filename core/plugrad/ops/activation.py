@@ -3,6 +3,7 @@
 All take and give arrays of any shape. Whole numbers and booleans become float64 first.
 """
 
+import itertools
 import math
 
 import numpy as np
@@ -26,7 +27,7 @@ def _away_from_zero(rng):
 
 def _beside_kinks(*kinks, **options):
     """An example with numbers between and beyond the kinks, none near them."""
-    places = np.array([kinks[0] - 1, *((a + b) / 2 for a, b in zip(kinks, kinks[1:], strict=False)), kinks[-1] + 1])
+    places = np.array([kinks[0] - 1, *((a + b) / 2 for a, b in itertools.pairwise(kinks)), kinks[-1] + 1])
 
     def make(rng):
         x = rng.choice(places, size=(3, 4)) + rng.uniform(-0.2, 0.2, size=(3, 4))

@@ -12,6 +12,7 @@ from plugrad.kernels import elementwise as kernels
 from plugrad.op import op
 from plugrad.ops.arrays import as_array, as_floats, plain, run_chain
 from plugrad.ops.elementwise import away_from_zero
+from plugrad.tensor import Tensor, as_data
 
 
 def _example(rng):
@@ -237,3 +238,18 @@ def trunc(x):
 def round(x, decimals=0):
     """The nearest number of so many decimals, of two equally near the even one; the gradient is 0."""
     return _in_steps(np.round, x, decimals)
+
+
+def isnan(x):
+    """Whether each element is NaN. No gradient."""
+    return Tensor(np.asarray(np.isnan(as_data(x))))
+
+
+def isinf(x):
+    """Whether each element is infinite. No gradient."""
+    return Tensor(np.asarray(np.isinf(as_data(x))))
+
+
+def isfinite(x):
+    """Whether each element is neither NaN nor infinite. No gradient."""
+    return Tensor(np.asarray(np.isfinite(as_data(x))))
