@@ -2,15 +2,23 @@
 
 import plugrad as pg
 from plugrad_layers.activations import (
+    CELU,
     ELU,
     GELU,
     SELU,
+    HardSigmoid,
+    HardSwish,
     LeakyReLU,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    PReLU,
     ReLU,
     Sigmoid,
     SiLU,
     Softmax,
     Softplus,
+    Softsign,
     Tanh,
 )
 from plugrad_layers.average import Average
@@ -32,21 +40,23 @@ from plugrad_layers.initializers import (
 from plugrad_layers.norm import BatchNorm, LayerNorm
 from plugrad_layers.residual import Residual
 from plugrad_layers.sequential import Sequential
-from plugrad_layers.shape import Flatten, Reshape
+from plugrad_layers.shape import Flatten, Pad, Permute, Reshape
 
 _LAYERS = (
-    Dense, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Sigmoid, Tanh, Softmax, Softplus, Dropout, LayerNorm, BatchNorm,
-    Embedding, Flatten, Reshape, Residual, Sequential, Average,
+    Dense, ReLU, LeakyReLU, PReLU, ELU, CELU, SELU, GELU, SiLU, Mish, HardSwish, Sigmoid, HardSigmoid, LogSigmoid, Tanh,
+    Softsign, Softmax, LogSoftmax, Softplus, Dropout, LayerNorm, BatchNorm, Embedding, Flatten, Reshape, Permute, Pad,
+    Residual, Sequential, Average,
 )  # fmt: skip
 _INITIALIZERS = (
     HeNormal, HeUniform, GlorotNormal, GlorotUniform, LeCunNormal, LeCunUniform, Orthogonal, Zeros, Ones, Normal,
 )  # fmt: skip
 
 __all__ = [
-    "ELU", "GELU", "SELU", "Average", "BatchNorm", "Dense", "Dropout", "Embedding", "Flatten", "GlorotNormal",
-    "GlorotUniform", "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal", "LeCunUniform", "LeakyReLU", "Normal", "Ones",
-    "Orthogonal", "ReLU", "Reshape", "Residual", "Sequential", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh",
-    "Zeros",
+    "CELU", "ELU", "GELU", "SELU", "Average", "BatchNorm", "Dense", "Dropout", "Embedding", "Flatten",
+    "GlorotNormal", "GlorotUniform", "HardSigmoid", "HardSwish", "HeNormal", "HeUniform", "LayerNorm",
+    "LeCunNormal", "LeCunUniform", "LeakyReLU", "LogSigmoid", "LogSoftmax", "Mish", "Normal", "Ones", "Orthogonal",
+    "PReLU", "Pad", "Permute", "ReLU", "Reshape", "Residual", "Sequential", "SiLU", "Sigmoid", "Softmax",
+    "Softplus", "Softsign", "Tanh", "Zeros",
 ]  # fmt: skip
 
 

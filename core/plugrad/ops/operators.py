@@ -48,7 +48,8 @@ for _name, _ufunc in _COMPARISONS.items():
 Tensor.__hash__ = object.__hash__  # a Tensor is a key by what it is, not by its numbers
 
 _METHODS = (
-    *(getattr(reduce, n) for n in ("sum", "mean", "max", "min", "var", "std", "prod", "argmax", "argmin", "any", "all")),
+    *(getattr(reduce, n) for n in ("sum", "mean", "var", "std", "prod", "max", "min", "argmax", "argmin")),
+    *(getattr(reduce, n) for n in ("any", "all")),
     *(getattr(functions, n) for n in ("exp", "log", "sqrt", "abs", "square", "round")),
     *(getattr(sort, n) for n in ("cumsum", "cumprod", "argsort")),
     *(getattr(shape, n) for n in ("swapaxes", "squeeze", "flatten", "ravel")),
