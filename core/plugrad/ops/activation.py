@@ -221,6 +221,8 @@ def soft_shrink(x, threshold=0.5):
 @op(example=_beside_kinks(-0.5, 0.5), examples=(_beside_kinks(-2, 2, threshold=2.0),), smooth=False)
 def hard_shrink(x, threshold=0.5):
     """x outside [-threshold, threshold], 0 within it (Donoho & Johnstone 1994)."""
+    if not threshold >= 0:
+        raise InputError(f"hard_shrink: threshold must not be below 0, got {threshold!r}")
     return _activation("hard_shrink", x, kernels.hard_shrink, kernels.shrink_chain, threshold)
 
 

@@ -37,8 +37,8 @@ def add_along(places, g, shape, axis):
     out = zeros((shape[axis], *rest), g.dtype)
     if g.dtype not in FLOATS:
         np.add.at(out, places, moved)
-    elif out.size:
-        kernels.add_rows(places, plain(moved).reshape(len(places), -1), out.reshape(shape[axis], -1))
+    elif out.size and places.size:
+        kernels.add_rows(places, plain(moved).reshape(places.size, -1), out.reshape(shape[axis], -1))
     return np.moveaxis(out, 0, axis)
 
 
@@ -89,7 +89,10 @@ def plain_key(key):
         return tuple(plain_key(k) for k in key)
     if isinstance(key, Tensor):
         return key.data
-    return np.asarray(key, dtype=None if len(key) else np.int64) if isinstance(key, list) else key
+    if isinstance(key, list):
+        key = np.asarray(key)
+    # An empty list has come to be an array of floats.
+    return key.astype(np.int64) if isinstance(key, np.ndarray) and not key.size and key.dtype.kind == "f" else key
 
 
 def _may_repeat(key):
