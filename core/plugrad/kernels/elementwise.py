@@ -7,7 +7,7 @@ fastmath: a quotient or a root by an estimate would not be infinite where calcul
 from math import sqrt
 
 from plugrad.kernels.inline import inline
-from plugrad.kernels.mapping import chain
+from plugrad.kernels.mapping import chain, chain_of_two
 
 
 @inline(fastmath=False)
@@ -92,6 +92,18 @@ def _clip(x, g, a, b):
     return g if a <= x and x <= b else type(x)(0)
 
 
+@inline(fastmath=False)
+def _larger(x, y, g):
+    # Half to each of two that are equal, and all to both where one is NaN, as in PyTorch.
+    return type(x)(0) if x < y else g * type(x)(0.5) if x == y else g
+
+
+@inline(fastmath=False)
+def _smaller(x, y, g):
+    return type(x)(0) if x > y else g * type(x)(0.5) if x == y else g
+
+
+larger_chain, smaller_chain = chain_of_two(_larger), chain_of_two(_smaller)
 clip_chain = chain(_clip)
 abs_chain, exp_chain, expm1_chain, log_chain = chain(_abs), chain(_exp), chain(_expm1), chain(_log)
 sqrt_chain, rsqrt_chain, reciprocal_chain = chain(_sqrt), chain(_rsqrt), chain(_reciprocal)

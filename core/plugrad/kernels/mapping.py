@@ -9,6 +9,7 @@ PIECE = 4096
 
 
 def _map(x, out, a, b):
+    a, b = x.dtype.type(a), x.dtype.type(b)
     for piece in prange((x.size + PIECE - 1) // PIECE):
         start, end = piece * PIECE, min(x.size, (piece + 1) * PIECE)
         source, target = x[start:end], out[start:end]
@@ -17,11 +18,20 @@ def _map(x, out, a, b):
 
 
 def _chain(x, g, out, a, b):
+    a, b = x.dtype.type(a), x.dtype.type(b)
     for piece in prange((x.size + PIECE - 1) // PIECE):
         start, end = piece * PIECE, min(x.size, (piece + 1) * PIECE)
         source, gradient, target = x[start:end], g[start:end], out[start:end]
         for i in range(target.size):
             target[i] = function(source[i], gradient[i], a, b)  # noqa: F821
+
+
+def _chain_of_two(x, y, g, out):
+    for piece in prange((x.size + PIECE - 1) // PIECE):
+        start, end = piece * PIECE, min(x.size, (piece + 1) * PIECE)
+        first, second, gradient, target = x[start:end], y[start:end], g[start:end], out[start:end]
+        for i in range(target.size):
+            target[i] = function(first[i], second[i], gradient[i])  # noqa: F821
 
 
 def _around(loop, function):
@@ -33,7 +43,7 @@ def _around(loop, function):
 
 
 def mapping(function):
-    """The kernel (x, out, a, b): out = function(x, a, b) for each element; flat arrays and two numbers of one type."""
+    """The kernel (x, out, a, b): out = function(x, a, b) for each element; flat arrays of one type, numbers in float64."""
     return _around(_map, function)
 
 
@@ -43,3 +53,8 @@ def chain(function):
     x is the op's input or its value, whichever the gradient is told from.
     """
     return _around(_chain, function)
+
+
+def chain_of_two(function):
+    """The kernel (x, y, g, out): out = function(x, y, g), the gradient through an op of two inputs to the first."""
+    return _around(_chain_of_two, function)

@@ -39,7 +39,6 @@ def _beside_kinks(*kinks, **options):
 def _activation(name, x, forward, backward, a=0.0, b=0.0, from_value=False):
     """The value by one kernel; the gradient by another, told from x or from the value."""
     x = plain(as_floats(name, x))
-    a, b = x.dtype.type(a), x.dtype.type(b)
     value = run_map(forward, x, a, b)
     told = value if from_value else x
     return value, (lambda g: run_chain(backward, told, g, a, b),)

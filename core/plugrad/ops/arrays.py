@@ -15,6 +15,8 @@ def plain(array, dtype=None):
 
     A read-only array (a broadcast view, say) is another type to Numba, which would compile the kernel again for it.
     """
+    if type(array) is np.ndarray and array.flags.carray and (dtype is None or array.dtype is dtype):
+        return array
     result = np.ascontiguousarray(array, dtype=dtype)
     if result.ndim != np.ndim(array):  # ascontiguousarray makes one axis of none
         result = result.reshape(np.shape(array))
@@ -39,18 +41,27 @@ def as_floats(name, x):
     raise InputError(f"{name}: expected real numbers of up to 64 bits, got {x.dtype}")
 
 
-def run_map(kernel, x, a, b):
+def run_map(kernel, x, a=0.0, b=0.0):
     """kernel(x, out, a, b) for a kernel made by `mapping` and a plain array -> out."""
-    out = arena.empty((x.size,), x.dtype)
-    run = kernel.parallel if x.size >= PARALLEL_ELEMENTS else kernel.serial
-    run(x.reshape(-1), out, a, b)
+    size = x.size
+    out = arena.empty((size,), x.dtype)
+    (kernel.parallel if size >= PARALLEL_ELEMENTS else kernel.serial)(x.reshape(-1), out, float(a), float(b))
     return out.reshape(x.shape)
 
 
 def run_chain(kernel, x, g, a=0.0, b=0.0):
     """kernel(x, g, out, a, b) for a kernel made by `chain`, with a plain array x of the shape of g -> out."""
-    dtype = x.dtype
-    out = arena.empty((x.size,), dtype)
-    run = kernel.parallel if x.size >= PARALLEL_ELEMENTS else kernel.serial
-    run(x.reshape(-1), plain(g, dtype).reshape(-1), out, dtype.type(a), dtype.type(b))
+    size, dtype = x.size, x.dtype
+    out = arena.empty((size,), dtype)
+    run = kernel.parallel if size >= PARALLEL_ELEMENTS else kernel.serial
+    run(x.reshape(-1), plain(g, dtype).reshape(-1), out, float(a), float(b))
+    return out.reshape(x.shape)
+
+
+def run_chain_of_two(kernel, x, y, g):
+    """kernel(x, y, g, out) for a kernel made by `chain_of_two`, with plain arrays x and y of the shape of g -> out."""
+    size, dtype = x.size, x.dtype
+    out = arena.empty((size,), dtype)
+    run = kernel.parallel if size >= PARALLEL_ELEMENTS else kernel.serial
+    run(x.reshape(-1), y.reshape(-1), plain(g, dtype).reshape(-1), out)
     return out.reshape(x.shape)

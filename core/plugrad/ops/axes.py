@@ -23,6 +23,8 @@ def all_axes(name, axis, ndim):
     """`axis` as a tuple of different axes counted from the front, all of them for None."""
     if axis is None:
         return tuple(range(ndim))
+    if type(axis) is int and -ndim <= axis < ndim:
+        return (axis + ndim if axis < 0 else axis,)
     if not isinstance(axis, tuple | list):
         return (one_axis(name, axis, ndim),)
     axes = tuple(one_axis(name, a, ndim) for a in axis)

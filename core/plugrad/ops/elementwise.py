@@ -6,32 +6,33 @@ from plugrad import arena
 from plugrad.errors import InputError, ShapeError
 from plugrad.kernels import elementwise as kernels
 from plugrad.op import op
-from plugrad.ops.arrays import FLOATS, as_array, plain, run_chain
+from plugrad.ops.arrays import FLOATS, as_array, plain, run_chain, run_chain_of_two
 
 # Results below this many elements are left to NumPy: looking for a used array costs more than a new small one.
 SMALL = 512
+_NUMBERS = frozenset({int, float})
 
 
 def shape_of_both(name, x, y):
     """The shape that two arrays broadcast to; ShapeError if they do not."""
-    a, b = np.shape(x), np.shape(y)
-    if a == b:
-        return a
     try:
-        return np.broadcast_shapes(a, b)
+        return np.broadcast(x, y).shape
     except ValueError:
-        raise ShapeError(f"{name}: shapes {a} and {b} cannot be broadcast to one") from None
+        raise ShapeError(f"{name}: shapes {np.shape(x)} and {np.shape(y)} cannot be broadcast to one") from None
 
 
 def binary(name, ufunc, x, y):
     """ufunc(x, y), in a used array if both are of one float type (or one is a Python number)."""
-    array = x if type(x) is np.ndarray and (x.size >= SMALL or type(y) is not np.ndarray) else y
-    if type(array) is np.ndarray and array.size >= SMALL and array.dtype in FLOATS:
-        other = y if array is x else x
-        if type(other) in (float, int):
-            return ufunc(x, y, out=arena.empty(array.shape, array.dtype))
-        if type(other) is np.ndarray and other.dtype == array.dtype:
-            return ufunc(x, y, out=arena.empty(shape_of_both(name, x, y), array.dtype))
+    if type(x) is np.ndarray:
+        if type(y) is np.ndarray:
+            dtype = x.dtype
+            if dtype is y.dtype and (x.size >= SMALL or y.size >= SMALL) and dtype in FLOATS:
+                shape = x.shape if x.shape == y.shape else shape_of_both(name, x, y)
+                return ufunc(x, y, out=arena.empty(shape, dtype))
+        elif type(y) in _NUMBERS and x.size >= SMALL and x.dtype in FLOATS:
+            return ufunc(x, y, out=arena.empty(x.shape, x.dtype))
+    elif type(x) in _NUMBERS and type(y) is np.ndarray and y.size >= SMALL and y.dtype in FLOATS:
+        return ufunc(x, y, out=arena.empty(y.shape, y.dtype))
     try:
         return np.asarray(ufunc(x, y))
     except ValueError:
@@ -88,9 +89,8 @@ def divide(x, y):
     value = binary("divide", np.divide, x, y)
 
     def to_y(g):
-        with np.errstate(all="ignore"):
-            t = binary("divide", np.divide, value, y)
-            return np.multiply(np.negative(t, out=t), g, out=t)
+        t = binary("divide", np.divide, value, y)
+        return np.multiply(np.negative(t, out=t), g, out=t)
 
     return value, (lambda g: binary("divide", np.divide, g, y), to_y)
 
@@ -191,30 +191,31 @@ def _apart(rng):
     return x, x + rng.choice([-0.5, 0.5], size=(3, 4))
 
 
-def _choice(name, ufunc, loses, x, y):
+def _choice(name, ufunc, loses, kernel, x, y):
     """maximum or minimum; loses(x, y) says where x is not chosen. With NaN both get the gradient, as in PyTorch."""
 
-    def share(mine, other):
+    def to_one(mine, other):
         def to_mine(g):
+            if np.shape(mine) == np.shape(other) and mine.dtype == other.dtype and mine.dtype in FLOATS:
+                return run_chain_of_two(kernel, plain(mine), plain(other), g)
             half = g.dtype.type(0.5)
-            factor = np.where(loses(mine, other), half - half, np.where(np.equal(mine, other), half, half + half))
-            return binary(name, np.multiply, g, factor)
+            return g * np.where(loses(mine, other), half - half, np.where(np.equal(mine, other), half, half + half))
 
         return to_mine
 
-    return binary(name, ufunc, x, y), (share(x, y), share(y, x))
+    return binary(name, ufunc, x, y), (to_one(x, y), to_one(y, x))
 
 
 @op(example=_apart, smooth=False)
 def maximum(x, y):
     """The larger of x and y; where they are equal each gets half of the gradient. NaN wins, as in NumPy."""
-    return _choice("maximum", np.maximum, np.less, x, y)
+    return _choice("maximum", np.maximum, np.less, kernels.larger_chain, x, y)
 
 
 @op(example=_apart, smooth=False)
 def minimum(x, y):
     """The smaller of x and y; where they are equal each gets half of the gradient. NaN wins, as in NumPy."""
-    return _choice("minimum", np.minimum, np.greater, x, y)
+    return _choice("minimum", np.minimum, np.greater, kernels.smaller_chain, x, y)
 
 
 def _clip_example(low, high):
@@ -254,7 +255,11 @@ def _kept(mask, g):
     return out
 
 
-def _condition(name, mask):
+def _opposite(mask):
+    return np.logical_not(mask, out=arena.empty(mask.shape, mask.dtype))
+
+
+def _condition(mask):
     mask = as_array(mask)
     return mask if mask.dtype == bool else mask.astype(bool)
 
@@ -262,19 +267,24 @@ def _condition(name, mask):
 @op(example=lambda rng: (rng.random(size=(3, 4)) < 0.5, rng.normal(size=(3, 4)), rng.normal(size=(4,))))
 def where(condition, x, y):
     """x where the condition holds, y elsewhere. The condition has no gradient."""
-    condition = _condition("where", condition)
+    condition = _condition(condition)
     try:
-        value = np.where(condition, x, y)
+        if type(x) is type(y) is np.ndarray and x.dtype is y.dtype and x.size >= SMALL and x.dtype in FLOATS:
+            value = arena.empty(np.broadcast(condition, x, y).shape, x.dtype)
+            np.copyto(value, y)
+            np.copyto(value, x, where=condition)
+        else:
+            value = np.where(condition, x, y)
     except ValueError:
         shapes = f"{condition.shape}, {np.shape(x)} and {np.shape(y)}"
         raise ShapeError(f"where: shapes {shapes} cannot be broadcast to one") from None
-    return value, (None, lambda g: _kept(condition, g), lambda g: _kept(~condition, g))
+    return value, (None, lambda g: _kept(condition, g), lambda g: _kept(_opposite(condition), g))
 
 
 @op(example=lambda rng: (rng.normal(size=(2, 3, 4)), rng.random(size=(3, 1)) < 0.5, -7.5))
 def masked_fill(x, mask, value):
     """x with the number `value` where the mask holds; the mask is broadcast to x. Only x has a gradient."""
-    x, mask = as_array(x), _condition("masked_fill", mask)
+    x, mask = as_array(x), _condition(mask)
     if np.ndim(value):
         raise ShapeError(f"masked_fill: expected one number to fill with, got shape {np.shape(value)}")
     if shape_of_both("masked_fill", x, mask) != x.shape:
@@ -282,4 +292,4 @@ def masked_fill(x, mask, value):
     filled = arena.empty(x.shape, x.dtype)
     np.copyto(filled, x)
     np.copyto(filled, value, where=mask, casting="unsafe")
-    return filled, (lambda g: _kept(~mask, g),)
+    return filled, (lambda g: _kept(_opposite(mask), g),)

@@ -11,7 +11,7 @@ from plugrad import arena
 from plugrad.kernels import elementwise as kernels
 from plugrad.op import op
 from plugrad.ops.arrays import as_array, as_floats, plain, run_chain
-from plugrad.ops.elementwise import away_from_zero
+from plugrad.ops.elementwise import SMALL, away_from_zero
 from plugrad.tensor import Tensor, as_data
 
 
@@ -32,14 +32,14 @@ def _above_one(rng):
 
 
 def _value(ufunc, x):
-    return ufunc(x, out=arena.empty(x.shape, x.dtype))
+    return ufunc(x, out=arena.empty(x.shape, x.dtype)) if x.size >= SMALL else np.asarray(ufunc(x))
 
 
 def _function(name, x, ufunc, backward, a=0.0, b=0.0, from_value=False):
-    x = plain(as_floats(name, x))
+    x = as_floats(name, x)
     value = _value(ufunc, x)
     told = value if from_value else x
-    return value, (lambda g: run_chain(backward, told, g, a, b),)
+    return value, (lambda g: run_chain(backward, plain(told), g, a, b),)
 
 
 @op(example=_example)
@@ -90,9 +90,9 @@ def sqrt(x):
     return _function("sqrt", x, np.sqrt, kernels.sqrt_chain, from_value=True)
 
 
-def _rsqrt(x, out):
-    with np.errstate(divide="ignore"):
-        return np.reciprocal(np.sqrt(x, out=out), out=out)
+def _rsqrt(x, out=None):
+    root = np.sqrt(x, out=out)
+    return np.reciprocal(root, out=out)
 
 
 @op(example=_positive)
@@ -126,7 +126,7 @@ def _by_numpy(name, x, ufunc, slope, sign=1):
     x = as_floats(name, x)
 
     def to_x(g):
-        out = _value(slope, x)
+        out = slope(x, out=arena.empty(x.shape, x.dtype))
         if sign < 0:
             np.negative(out, out=out)
         return np.multiply(out, g, out=out)

@@ -59,7 +59,7 @@ def _sum(name, x, axes, keepdims):
         if not rows.moved and rows.length >= 32:
             found = _row_sums(kernels.SUM, rows.of(x)).astype(x.dtype)
             return found.reshape((kept_shape if keepdims else left_shape)(x.shape, axes))
-    return _reduced(name, np.sum, x, axes, keepdims)
+    return _reduced(name, np.add.reduce, x, axes, keepdims)
 
 
 @op(example=plain_example, examples=(*EXAMPLES, _large))
@@ -163,7 +163,7 @@ def prod(x, axis=None, keepdims=False):
             kernels.cumprod_chain(rows.of(x, g.dtype), last, out)
         return rows.back(out)
 
-    return _reduced("prod", np.prod, x, axes, keepdims), (to_x,)
+    return _reduced("prod", np.multiply.reduce, x, axes, keepdims), (to_x,)
 
 
 def _extreme(name, function, x, axis, keepdims):
@@ -184,13 +184,13 @@ def _extreme(name, function, x, axis, keepdims):
 @op(example=plain_example, examples=EXAMPLES, smooth=False)
 def max(x, axis=None, keepdims=False):
     """The largest element over `axis`; equal ones share the gradient. NaN wins, as in NumPy."""
-    return _extreme("max", np.max, x, axis, keepdims)
+    return _extreme("max", np.maximum.reduce, x, axis, keepdims)
 
 
 @op(example=plain_example, examples=EXAMPLES, smooth=False)
 def min(x, axis=None, keepdims=False):
     """The smallest element over `axis`; equal ones share the gradient. NaN wins, as in NumPy."""
-    return _extreme("min", np.min, x, axis, keepdims)
+    return _extreme("min", np.minimum.reduce, x, axis, keepdims)
 
 
 def _norm_example(ord):
