@@ -6,8 +6,9 @@ fastmath: a quotient or a root by an estimate would not be infinite where calcul
 
 from math import sqrt
 
+from plugrad.kernel import kernel, prange
 from plugrad.kernels.inline import inline
-from plugrad.kernels.mapping import chain, chain_of_two
+from plugrad.kernels.mapping import PIECE, chain, chain_of_two
 
 
 @inline(fastmath=False)
@@ -110,3 +111,24 @@ sqrt_chain, rsqrt_chain, reciprocal_chain = chain(_sqrt), chain(_rsqrt), chain(_
 square_chain, tan_chain = chain(_square), chain(_tan)
 arcsin_chain, arctan_chain = chain(_arcsin), chain(_arctan)
 arcsinh_chain, arccosh_chain, arctanh_chain = chain(_arcsinh), chain(_arccosh), chain(_arctanh)
+
+
+@kernel
+def choose(mask, x, y, out):
+    """out = x where the mask holds, y elsewhere; all flat. NumPy's own way to this mispredicts every other branch."""
+    for piece in prange((out.size + PIECE - 1) // PIECE):
+        start, end = piece * PIECE, min(out.size, (piece + 1) * PIECE)
+        hold, first, second, target = mask[start:end], x[start:end], y[start:end], out[start:end]
+        for i in range(target.size):
+            target[i] = first[i] if hold[i] else second[i]
+
+
+@kernel
+def keep(mask, wanted, g, out):
+    """out = g where the mask is as wanted, 0 elsewhere; all flat."""
+    zero = g.dtype.type(0)
+    for piece in prange((out.size + PIECE - 1) // PIECE):
+        start, end = piece * PIECE, min(out.size, (piece + 1) * PIECE)
+        hold, gradient, target = mask[start:end], g[start:end], out[start:end]
+        for i in range(target.size):
+            target[i] = gradient[i] if hold[i] == wanted else zero

@@ -43,7 +43,7 @@ def _around(loop, function):
 
 
 def mapping(function):
-    """The kernel (x, out, a, b): out = function(x, a, b) for each element; flat arrays of one type, numbers in float64."""
+    """The kernel (x, out, a, b): out = function(x, a, b) for each element of flat arrays of one type."""
     return _around(_map, function)
 
 

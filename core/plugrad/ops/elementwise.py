@@ -247,16 +247,33 @@ def clip(x, low=None, high=None):
     return value, (to_x, None, None)
 
 
-def _kept(mask, g):
-    """g where the mask holds, 0 elsewhere, in the shape of both."""
-    out = arena.empty(np.broadcast_shapes(mask.shape, g.shape), g.dtype)
-    out.fill(0)
-    np.copyto(out, g, where=mask)
+def _full(array, shape):
+    """The array repeated to a shape, flat and plain."""
+    if array.shape != shape:
+        array = np.broadcast_to(array, shape)
+    if not array.flags.carray:
+        copy = arena.empty(shape, array.dtype)
+        np.copyto(copy, array)
+        array = copy
+    return array.reshape(-1)
+
+
+def _chosen(mask, x, y):
+    """x where the mask holds, y elsewhere, for arrays of one float type."""
+    shape = np.broadcast(mask, x, y).shape
+    out = arena.empty(shape, x.dtype)
+    kernels.choose(_full(mask, shape), _full(x, shape), _full(y, shape), out.reshape(-1))
     return out
 
 
-def _opposite(mask):
-    return np.logical_not(mask, out=arena.empty(mask.shape, mask.dtype))
+def _kept(mask, g, wanted=True):
+    """g where the mask is as wanted, 0 elsewhere, in the shape of both."""
+    shape = np.broadcast(mask, g).shape
+    if g.dtype not in FLOATS:
+        return np.where(mask == wanted, g, g.dtype.type(0))
+    out = arena.empty(shape, g.dtype)
+    kernels.keep(_full(mask, shape), wanted, _full(g, shape), out.reshape(-1))
+    return out
 
 
 def _condition(mask):
@@ -269,16 +286,14 @@ def where(condition, x, y):
     """x where the condition holds, y elsewhere. The condition has no gradient."""
     condition = _condition(condition)
     try:
-        if type(x) is type(y) is np.ndarray and x.dtype is y.dtype and x.size >= SMALL and x.dtype in FLOATS:
-            value = arena.empty(np.broadcast(condition, x, y).shape, x.dtype)
-            np.copyto(value, y)
-            np.copyto(value, x, where=condition)
+        if type(x) is type(y) is np.ndarray and x.dtype is y.dtype and x.dtype in FLOATS:
+            value = _chosen(condition, x, y)
         else:
             value = np.where(condition, x, y)
     except ValueError:
         shapes = f"{condition.shape}, {np.shape(x)} and {np.shape(y)}"
         raise ShapeError(f"where: shapes {shapes} cannot be broadcast to one") from None
-    return value, (None, lambda g: _kept(condition, g), lambda g: _kept(_opposite(condition), g))
+    return value, (None, lambda g: _kept(condition, g), lambda g: _kept(condition, g, False))
 
 
 @op(example=lambda rng: (rng.normal(size=(2, 3, 4)), rng.random(size=(3, 1)) < 0.5, -7.5))
@@ -292,4 +307,4 @@ def masked_fill(x, mask, value):
     filled = arena.empty(x.shape, x.dtype)
     np.copyto(filled, x)
     np.copyto(filled, value, where=mask, casting="unsafe")
-    return filled, (lambda g: _kept(_opposite(mask), g),)
+    return filled, (lambda g: _kept(mask, g, False),)

@@ -11,7 +11,7 @@ from plugrad import arena
 from plugrad.kernels import elementwise as kernels
 from plugrad.op import op
 from plugrad.ops.arrays import as_array, as_floats, plain, run_chain
-from plugrad.ops.elementwise import SMALL, away_from_zero
+from plugrad.ops.elementwise import SMALL, away_from_zero, binary
 from plugrad.tensor import Tensor, as_data
 
 
@@ -45,7 +45,8 @@ def _function(name, x, ufunc, backward, a=0.0, b=0.0, from_value=False):
 @op(example=_example)
 def exp(x):
     """e ** x."""
-    return _function("exp", x, np.exp, kernels.exp_chain, 1, from_value=True)
+    value = _value(np.exp, as_floats("exp", x))
+    return value, (lambda g: binary("exp", np.multiply, g, value),)
 
 
 @op(example=_example)
@@ -63,7 +64,8 @@ def expm1(x):
 @op(example=_positive)
 def log(x):
     """The natural logarithm."""
-    return _function("log", x, np.log, kernels.log_chain, 1)
+    x = as_floats("log", x)
+    return _value(np.log, x), (lambda g: binary("log", np.divide, g, x),)
 
 
 @op(example=_positive)
