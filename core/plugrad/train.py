@@ -25,7 +25,7 @@ from plugrad.plugins import registry
 from plugrad.saved_model import model_tensors
 from plugrad.schedule import Schedule
 from plugrad.tensor import Tensor
-from plugrad.train_input import check_settings, split_rows
+from plugrad.train_input import check_settings, split_rows, take_rows
 
 # The norm of the gradient is taken at this many steps of an epoch; at each one it would be a twentieth of the time.
 NORMS_PER_EPOCH = 20

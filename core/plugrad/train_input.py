@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from plugrad import arena
 from plugrad.errors import InputError
 
 
@@ -42,3 +43,9 @@ def check_settings(trainer):
             raise InputError(f"{name} must be a number >= 0, got {getattr(trainer, name)!r}")
     if trainer.average is not None and not 0 <= trainer.average < 1:
         raise InputError(f"average must be a share in [0, 1) or None, got {trainer.average!r}")
+
+
+def take_rows(array, rows):
+    """array[rows] in an array that a later step uses again; rows: whole numbers within the array."""
+    out = arena.empty((len(rows), *array.shape[1:]), array.dtype)
+    return np.take(array, rows, axis=0, out=out, mode="clip")  # "raise" would make a copy first

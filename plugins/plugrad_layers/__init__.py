@@ -1,7 +1,26 @@
 """The layers and initializers that come with plugrad, registered through the hooks that every plugin uses."""
 
 import plugrad as pg
-from plugrad_layers.activations import ELU, GELU, SELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from plugrad_layers.activations import (
+    CELU,
+    ELU,
+    GELU,
+    SELU,
+    HardSigmoid,
+    HardSwish,
+    LeakyReLU,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Softsign,
+    Tanh,
+)
 from plugrad_layers.attention import MultiHeadAttention
 from plugrad_layers.average import Average
 from plugrad_layers.conv import Conv1D, Conv2D, ConvTranspose1D, ConvTranspose2D, DepthwiseConv2D
@@ -26,29 +45,31 @@ from plugrad_layers.positions import LearnedPositions, SinusoidalPositions
 from plugrad_layers.recurrent import GRU, LSTM, RNN
 from plugrad_layers.residual import Residual
 from plugrad_layers.sequential import Sequential
-from plugrad_layers.shape import Flatten, Reshape
+from plugrad_layers.shape import Flatten, Pad, Permute, Reshape
 from plugrad_layers.transformer import FeedForward, TransformerBlock
 from plugrad_layers.upsample import Upsample
 
 _LAYERS = (
-    Average, AvgPool1D, AvgPool2D, BatchNorm, Conv1D, Conv2D, ConvTranspose1D, ConvTranspose2D, Dense,
+    Average, AvgPool1D, AvgPool2D, BatchNorm, CELU, Conv1D, Conv2D, ConvTranspose1D, ConvTranspose2D, Dense,
     DepthwiseConv2D, Dropout, ELU, Embedding, EmbeddingBag, FeedForward, Flatten, GELU, GRU, GlobalAvgPool,
-    GlobalMaxPool, GroupNorm, LSTM, LayerNorm, LeakyReLU, LearnedPositions, MaxPool1D, MaxPool2D, MultiHeadAttention,
-    RMSNorm, RNN, ReLU, Reshape, Residual, SELU, Sequential, SiLU, Sigmoid, SinusoidalPositions, Softmax, Softplus,
-    Tanh, TransformerBlock, Upsample,
+    GlobalMaxPool, GroupNorm, HardSigmoid, HardSwish, LSTM, LayerNorm, LeakyReLU, LearnedPositions, LogSigmoid,
+    LogSoftmax, MaxPool1D, MaxPool2D, Mish, MultiHeadAttention, PReLU, Pad, Permute, RMSNorm, RNN, ReLU, Reshape,
+    Residual, SELU, Sequential, SiLU, Sigmoid, SinusoidalPositions, Softmax, Softplus, Softsign, Tanh,
+    TransformerBlock, Upsample,
 )  # fmt: skip
 _INITIALIZERS = (
     GlorotNormal, GlorotUniform, HeNormal, HeUniform, LeCunNormal, LeCunUniform, Normal, Ones, Orthogonal, Zeros,
 )  # fmt: skip
 
 __all__ = [
-    "ELU", "GELU", "GRU", "LSTM", "RNN", "SELU", "Average", "AvgPool1D", "AvgPool2D", "BatchNorm", "Conv1D", "Conv2D",
-    "ConvTranspose1D", "ConvTranspose2D", "Dense", "DepthwiseConv2D", "Dropout", "Embedding", "EmbeddingBag",
-    "FeedForward", "Flatten", "GlobalAvgPool", "GlobalMaxPool", "GlorotNormal", "GlorotUniform", "GroupNorm",
-    "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal", "LeCunUniform", "LeakyReLU", "LearnedPositions", "MaxPool1D",
-    "MaxPool2D", "MultiHeadAttention", "Normal", "Ones", "Orthogonal", "RMSNorm", "ReLU", "Reshape", "Residual",
-    "Sequential", "SiLU", "Sigmoid", "SinusoidalPositions", "Softmax", "Softplus", "Tanh", "TransformerBlock",
-    "Upsample", "Zeros",
+    "CELU", "ELU", "GELU", "GRU", "LSTM", "RNN", "SELU", "Average", "AvgPool1D", "AvgPool2D", "BatchNorm", "Conv1D",
+    "Conv2D", "ConvTranspose1D", "ConvTranspose2D", "Dense", "DepthwiseConv2D", "Dropout", "Embedding",
+    "EmbeddingBag", "FeedForward", "Flatten", "GlobalAvgPool", "GlobalMaxPool", "GlorotNormal", "GlorotUniform",
+    "GroupNorm", "HardSigmoid", "HardSwish", "HeNormal", "HeUniform", "LayerNorm", "LeCunNormal", "LeCunUniform",
+    "LeakyReLU", "LearnedPositions", "LogSigmoid", "LogSoftmax", "MaxPool1D", "MaxPool2D", "Mish",
+    "MultiHeadAttention", "Normal", "Ones", "Orthogonal", "PReLU", "Pad", "Permute", "RMSNorm", "ReLU", "Reshape",
+    "Residual", "Sequential", "SiLU", "Sigmoid", "SinusoidalPositions", "Softmax", "Softplus", "Softsign", "Tanh",
+    "TransformerBlock", "Upsample", "Zeros",
 ]  # fmt: skip
 
 

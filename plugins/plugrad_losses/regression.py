@@ -114,7 +114,7 @@ class Quantile(pg.Loss):
         shares("Quantile", "quantiles", self.quantiles)
 
     def __call__(self, prediction, target):
-        return pg.quantile(prediction, target, self.quantiles)
+        return pg.quantile_loss(prediction, target, self.quantiles)
 
     @classmethod
     def example(cls):

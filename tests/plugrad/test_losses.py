@@ -50,7 +50,7 @@ def test_losses_of_elements(shape, reduction, dtype, seed, option, flag):
         compare(loss, dtype, x, t, reduction=reduction)
     compare(pg.huber, dtype, x, t, delta=option, reduction=reduction)
     compare(pg.smooth_l1, dtype, x, t, beta=option if flag else 0, reduction=reduction)
-    compare(pg.quantile, dtype, x, t, quantiles=option / 3, reduction=reduction)
+    compare(pg.quantile_loss, dtype, x, t, quantiles=option / 3, reduction=reduction)
     compare(pg.poisson_nll, dtype, x, counts, full=flag, reduction=reduction)
     compare(pg.poisson_nll, dtype, abs(x) + 0.01, counts, log_input=False, full=flag, reduction=reduction)
     compare(pg.gaussian_nll, dtype, x, t, share, full=flag, eps=0.1, reduction=reduction)
@@ -132,7 +132,9 @@ def test_several_quantiles():
     )
     for dtype in (np.float32, np.float64):
         for reduction in ("mean", "sum", "none"):
-            compare(pg.quantile, dtype, x, t, quantiles=[np.float32(q).item() for q in levels], reduction=reduction)
+            compare(
+                pg.quantile_loss, dtype, x, t, quantiles=[np.float32(q).item() for q in levels], reduction=reduction
+            )
 
 
 def gradient(loss, x, *arguments, **options):
@@ -151,10 +153,10 @@ def test_info_nce_differentiates_both():
 def test_gradients_at_ties():
     x = np.array([1.0, 2.0])
     for loss, options in (
-        (pg.mae, {}), (pg.smooth_l1, {"beta": 0}), (pg.quantile, {"quantiles": 0.3}), (pg.log_cosh, {}), (pg.mse, {}),
+        (pg.mae, {}), (pg.smooth_l1, {"beta": 0}), (pg.quantile_loss, {"quantiles": 0.3}), (pg.log_cosh, {}), (pg.mse, {}),
     ):  # fmt: skip
         assert gradient(loss, x, x, **options).tolist() == [0, 0]
-    assert gradient(pg.quantile, np.stack([x, x], -1), x, [0.2, 0.7]).tolist() == [[0, 0], [0, 0]]
+    assert gradient(pg.quantile_loss, np.stack([x, x], -1), x, [0.2, 0.7]).tolist() == [[0, 0], [0, 0]]
     assert gradient(pg.hinge, [1.0], np.array([1.0])).tolist() == [0]
     assert gradient(pg.margin_ranking, [1.0], np.array([1.0]), np.array([1])).tolist() == [0]
     assert gradient(pg.pairwise_distance, [[1.0, 2.0]], np.array([[1.0, 2.0]]), eps=0).tolist() == [[0, 0]]
@@ -202,7 +204,9 @@ def test_probabilities_at_their_ends(dtype):
 
 
 @TYPES
-@pytest.mark.parametrize("loss", [pg.mse, pg.log_cosh, pg.poisson_nll, pg.focal, pg.hinge, pg.quantile, pg.smooth_l1])
+@pytest.mark.parametrize(
+    "loss", [pg.mse, pg.log_cosh, pg.poisson_nll, pg.focal, pg.hinge, pg.quantile_loss, pg.smooth_l1]
+)
 def test_nan_is_shown(loss, dtype):
     x = np.array([1.0, np.nan, 2.0], dtype)
     values = loss(x, np.ones(3, dtype), reduction="none").data
@@ -257,8 +261,8 @@ ONES = np.ones((2, 3))
         (lambda: pg.mse(np.ones(3, int), np.ones(3)), InputError, "float32 or float64, got int64"),
         (lambda: pg.huber(ONES, ONES, 0), InputError, "delta must be a number > 0"),
         (lambda: pg.smooth_l1(ONES, ONES, -1), InputError, "beta must be"),
-        (lambda: pg.quantile(ONES, ONES, 1.5), InputError, r"numbers? in \(0, 1\)"),
-        (lambda: pg.quantile(ONES, ONES, [0.5]), ShapeError, r"expected an input \(\.\.\., 1\)"),
+        (lambda: pg.quantile_loss(ONES, ONES, 1.5), InputError, r"numbers? in \(0, 1\)"),
+        (lambda: pg.quantile_loss(ONES, ONES, [0.5]), ShapeError, r"expected an input \(\.\.\., 1\)"),
         (lambda: pg.gaussian_nll(ONES, ONES, -ONES), InputError, "var must be >= 0, its least is -1"),
         (lambda: pg.gaussian_nll(ONES, ONES, np.ones(5)), ShapeError, r"var \(5,\) does not fit the input \(2, 3\)"),
         (lambda: pg.cross_entropy(ONES, np.array([0, 3])), InputError, r"label 3 is outside 0\.\.2"),

@@ -336,7 +336,7 @@ def test_losses_refuse_what_does_not_fit():
 
 
 @TYPES
-@pytest.mark.parametrize("name", [n for n in naive.ACTIVATIONS if n])
+@pytest.mark.parametrize("name", [n for n in naive.ACTIVATIONS if n in pg.OPS])
 def test_activations(name, dtype):
     x = np.concatenate([np.linspace(-30, 30, 241), [-1e3, 1e3]]).astype(dtype)
     found = pg.OPS[name](x).data

@@ -59,8 +59,9 @@ def test_dense_with_every_activation(activation):
     layer.bias.data[:] = 0.1, -0.2, 0.3, -0.4
     x = np.random.default_rng(0).normal(size=(5, 3))
     z = naive.dense(x, layer.weight.data, layer.bias.data)
-    if activation == "softmax":
+    if activation in ("softmax", "log_softmax"):
         expected = np.array([naive.softmax(row) for row in z.tolist()])
+        expected = np.log(expected) if activation == "log_softmax" else expected
     else:
         expected = naive.elementwise(naive.ACTIVATIONS[activation], z)
     np.testing.assert_allclose(layer(x).data, expected, rtol=1e-12, atol=1e-12)

@@ -112,7 +112,7 @@ def _several_quantiles(**options):
     examples=(_several_quantiles(reduction="none"), lambda rng: (*_pair(rng), 0.3, {"reduction": "sum"})),
     smooth=False,
 )
-def quantile(input, target, quantiles=0.5, reduction="mean"):
+def quantile_loss(input, target, quantiles=0.5, reduction="mean"):
     """The pinball loss, least where the input is a quantile of the target (Koenker & Bassett 1978).
 
     An input too low by u costs q * u, one too high by u costs (1 - q) * u; the gradient is 0 where they are equal.
@@ -122,14 +122,16 @@ def quantile(input, target, quantiles=0.5, reduction="mean"):
     """
     levels = np.asarray(quantiles, np.float64)
     if levels.ndim > 1 or not levels.size or not ((levels > 0) & (levels < 1)).all():
-        raise InputError(f"quantile: quantiles must be a number in (0, 1) or a sequence of them, got {quantiles!r}")
+        raise InputError(
+            f"quantile_loss: quantiles must be a number in (0, 1) or a sequence of them, got {quantiles!r}"
+        )
     if levels.ndim == 0:
-        return elementwise("quantile", kernels.pinball, input, target, reduction, levels)
-    checked_reduction("quantile", reduction)
-    input, target = floats("quantile", input), np.asarray(target)
+        return elementwise("quantile_loss", kernels.pinball, input, target, reduction, levels)
+    checked_reduction("quantile_loss", reduction)
+    input, target = floats("quantile_loss", input), np.asarray(target)
     if input.shape != (*target.shape, levels.size):
         raise ShapeError(
-            f"quantile: expected an input (..., {levels.size}) for a target (...), got {input.shape} and {target.shape}"
+            f"quantile_loss: expected an input (..., {levels.size}) for a target (...), got {input.shape} and {target.shape}"
         )
     dtype = input.dtype
     outputs = Outputs(reduction, input.shape, (), dtype, kernels.QUANTILE_ROWS * levels.size)

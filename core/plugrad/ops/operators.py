@@ -1,6 +1,10 @@
 """Tensor's operators and methods, each one op."""
 
-from plugrad.ops import elementwise, matmul, reduce, shape
+import numbers
+
+import numpy as np
+
+from plugrad.ops import activation, elementwise, functions, index, matmul, reduce, shape, sort
 from plugrad.tensor import Tensor, as_data
 
 
@@ -8,9 +12,11 @@ def _swapped(op):
     return lambda self, other: op(other, self)
 
 
-def _compare(name):
+def _compare(name, ufunc):
     def compare(self, other):
-        return Tensor(getattr(self.data, name)(as_data(other)))
+        if not isinstance(other, Tensor | np.ndarray | numbers.Number | np.bool_ | list | tuple):
+            return NotImplemented
+        return Tensor(np.asarray(ufunc(self.data, as_data(other))))
 
     compare.__name__ = name
     return compare
@@ -21,29 +27,44 @@ _OPERATORS = {
     "sub": elementwise.subtract,
     "mul": elementwise.multiply,
     "truediv": elementwise.divide,
+    "mod": elementwise.mod,
     "pow": elementwise.power,
     "matmul": matmul.matmul,
 }
 for _name, _op in _OPERATORS.items():
     setattr(Tensor, f"__{_name}__", lambda self, other, op=_op: op(self, other))
     setattr(Tensor, f"__r{_name}__", _swapped(_op))
-for _name in ("__lt__", "__le__", "__gt__", "__ge__"):
-    setattr(Tensor, _name, _compare(_name))
+
+_COMPARISONS = {
+    "__lt__": np.less,
+    "__le__": np.less_equal,
+    "__gt__": np.greater,
+    "__ge__": np.greater_equal,
+    "__eq__": np.equal,
+    "__ne__": np.not_equal,
+}
+for _name, _ufunc in _COMPARISONS.items():
+    setattr(Tensor, _name, _compare(_name, _ufunc))
+Tensor.__hash__ = object.__hash__  # a Tensor is a key by what it is, not by its numbers
+
+_METHODS = (
+    *(getattr(reduce, n) for n in ("sum", "mean", "var", "std", "prod", "max", "min", "argmax", "argmin")),
+    *(getattr(reduce, n) for n in ("any", "all")),
+    *(getattr(functions, n) for n in ("exp", "log", "sqrt", "abs", "square", "round")),
+    *(getattr(sort, n) for n in ("cumsum", "cumprod", "argsort")),
+    *(getattr(shape, n) for n in ("swapaxes", "squeeze", "flatten", "ravel")),
+    elementwise.clip, activation.tanh, activation.sigmoid, activation.relu, index.take,
+)  # fmt: skip
+for _op in _METHODS:
+    setattr(Tensor, _op.__name__, _op)
 
 Tensor.__neg__ = lambda self: elementwise.negative(self)
-Tensor.__abs__ = lambda self: elementwise.abs(self)
-Tensor.__getitem__ = lambda self, key: shape.getitem(self, _plain(key))
-Tensor.sum = lambda self, axis=None, keepdims=False: reduce.sum(self, axis=axis, keepdims=keepdims)
-Tensor.mean = lambda self, axis=None, keepdims=False: reduce.mean(self, axis=axis, keepdims=keepdims)
-Tensor.max = lambda self, axis=None, keepdims=False: reduce.max(self, axis=axis, keepdims=keepdims)
-Tensor.min = lambda self, axis=None, keepdims=False: reduce.min(self, axis=axis, keepdims=keepdims)
-Tensor.var = lambda self, axis=None, keepdims=False: reduce.var(self, axis=axis, keepdims=keepdims)
+Tensor.__abs__ = lambda self: functions.abs(self)
+Tensor.__getitem__ = lambda self, key: index.getitem(self, key)
 Tensor.reshape = lambda self, *lengths: shape.reshape(
     self, lengths[0] if len(lengths) == 1 and isinstance(lengths[0], tuple | list) else lengths
 )
-Tensor.transpose = lambda self, *axes: shape.transpose(self, axes or None)
+Tensor.transpose = lambda self, *axes: shape.transpose(
+    self, axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], tuple | list)) else axes or None
+)
 Tensor.T = property(lambda self: shape.transpose(self))
-
-
-def _plain(key):
-    return tuple(as_data(k) for k in key) if isinstance(key, tuple) else as_data(key)

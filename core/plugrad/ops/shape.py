@@ -1,94 +1,232 @@
-"""Ops that move elements without changing them."""
+"""Ops that give the elements another shape or order. Those that NumPy gives as views are views here too."""
+
+import math
 
 import numpy as np
 
+from plugrad.errors import InputError, ShapeError
 from plugrad.op import op
+from plugrad.ops.arrays import as_array
+from plugrad.ops.axes import all_axes, one_axis
 
 
-@op(example=lambda rng: (rng.normal(size=(3, 4)), (2, 6)))
+def shaped(name, function, x, *args, **options):
+    """function(x, ...) of NumPy's, its refusals as a ShapeError that names the op and x's shape."""
+    try:
+        return function(x, *args, **options)
+    except (ValueError, IndexError, TypeError) as error:
+        raise ShapeError(f"{name}: {error}; got shape {np.shape(x)}") from None
+
+
+@op(example=lambda rng: (rng.normal(size=(3, 4)), (2, 6)), examples=(lambda rng: (rng.normal(size=(3, 4)), -1),))
 def reshape(x, shape):
     """The same elements in another shape; one length may be -1."""
-    return np.reshape(x, shape), (lambda g: np.reshape(g, x.shape),)
+    x = as_array(x)
+    return shaped("reshape", np.reshape, x, shape), (lambda g: np.reshape(g, x.shape),)
+
+
+def ravel(x):
+    """All elements along one axis."""
+    return reshape(x, (-1,))
+
+
+def flatten(x, start_axis=0, end_axis=-1):
+    """The axes from start_axis to end_axis, both included, as one; all of them by default, as PyTorch's flatten."""
+    shape = np.shape(x)
+    if not shape:
+        return reshape(x, (1,))
+    first, last = one_axis("flatten", start_axis, len(shape)), one_axis("flatten", end_axis, len(shape))
+    if first > last:
+        raise ShapeError(f"flatten: start_axis {start_axis} comes after end_axis {end_axis} in shape {shape}")
+    return reshape(x, (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]))
 
 
 @op(example=lambda rng: (rng.normal(size=(3, 4)),), examples=(lambda rng: (rng.normal(size=(2, 3, 4)), (1, 2, 0)),))
 def transpose(x, axes=None):
     """The axes in another order, reversed by default."""
-    back = None if axes is None else np.argsort([a % x.ndim for a in axes])
-    return np.transpose(x, axes), (lambda g: np.transpose(g, back),)
+    x = as_array(x)
+    back = None if axes is None else np.argsort(all_axes("transpose", tuple(axes), x.ndim))
+    return shaped("transpose", np.transpose, x, axes), (lambda g: np.transpose(g, back),)
+
+
+@op(
+    example=lambda rng: (rng.normal(size=(2, 3, 4)), 0, -1),
+    examples=(lambda rng: (rng.normal(size=(2, 3, 4)), (0, 1), (-1, 0)),),
+)
+def moveaxis(x, source, destination):
+    """One axis, or several, moved to other places."""
+    value = shaped("moveaxis", np.moveaxis, as_array(x), source, destination)
+    return value, (lambda g: np.moveaxis(g, destination, source),)
 
 
 @op(example=lambda rng: (rng.normal(size=(2, 3, 4)), 0, -1))
-def moveaxis(x, source, destination):
-    """One axis moved to another place."""
-    return np.moveaxis(x, source, destination), (lambda g: np.moveaxis(g, destination, source),)
+def swapaxes(x, axis1, axis2):
+    """Two axes exchanged."""
+    x = as_array(x)
+    axis1, axis2 = one_axis("swapaxes", axis1, x.ndim), one_axis("swapaxes", axis2, x.ndim)
+    return np.swapaxes(x, axis1, axis2), (lambda g: np.swapaxes(g, axis1, axis2),)
 
 
-@op(example=lambda rng: (rng.normal(size=(3, 4)), 1))
+@op(example=lambda rng: (rng.normal(size=(3, 4)), 1), examples=(lambda rng: (rng.normal(size=(3, 4)), (0, -1)),))
 def expand_dims(x, axis):
-    """A new axis of length 1."""
-    return np.expand_dims(x, axis), (lambda g: np.reshape(g, x.shape),)
+    """New axes of length 1, at these places of the result."""
+    x = as_array(x)
+    return shaped("expand_dims", np.expand_dims, x, axis), (lambda g: np.reshape(g, x.shape),)
 
 
-@op(example=lambda rng: (rng.normal(size=(3, 1, 4)), 1))
+@op(example=lambda rng: (rng.normal(size=(3, 1, 4)), 1), examples=(lambda rng: (rng.normal(size=(1, 3, 1)),),))
 def squeeze(x, axis=None):
-    """Axes of length 1 removed."""
-    return np.squeeze(x, axis), (lambda g: np.reshape(g, x.shape),)
+    """Axes of length 1 removed: all of them, or those that are named, which must have length 1."""
+    x = as_array(x)
+    return shaped("squeeze", np.squeeze, x, axis), (lambda g: np.reshape(g, x.shape),)
 
 
 @op(example=lambda rng: (rng.normal(size=(3, 1)), (2, 3, 4)))
 def broadcast_to(x, shape):
     """Repeated along new axes and axes of length 1."""
-    return np.broadcast_to(x, shape), (lambda g: g,)
+    return shaped("broadcast_to", np.broadcast_to, as_array(x), shape), (lambda g: g,)
 
 
 @op(
-    example=lambda rng: (rng.normal(size=(3, 4)), (slice(None), slice(0, 3, 2))),
+    example=lambda rng: (rng.normal(size=(2, 3, 4)),),
+    examples=(lambda rng: (rng.normal(size=(2, 3, 4)), (0, -1)), lambda rng: (rng.normal(size=(2, 3)), 1)),
+)
+def flip(x, axis=None):
+    """The elements in reverse order along axes, all of them by default."""
+    x = as_array(x)
+    axes = all_axes("flip", axis, x.ndim)
+    return np.flip(x, axes), (lambda g: np.flip(g, axes),)
+
+
+@op(
+    example=lambda rng: (rng.normal(size=(3, 4)), 5),
     examples=(
-        lambda rng: (rng.normal(size=(3, 4)), np.array([2, 0, 2])),
-        lambda rng: (rng.normal(size=(3, 4)), rng.random(size=(3, 4)) < 0.5),
+        lambda rng: (rng.normal(size=(3, 4)), -1, 0),
+        lambda rng: (rng.normal(size=(3, 4)), (1, 2), {"axis": (0, -1)}),
     ),
 )
-def getitem(x, key):
-    """x[key] for slices, integers, integer arrays and masks; an element taken twice gets both gradients."""
+def roll(x, shift, axis=None):
+    """The elements moved on by `shift` places along axes; what goes out at the end comes in at the beginning."""
+    value = shaped("roll", np.roll, as_array(x), shift, axis)
+    return value, (lambda g: np.roll(g, tuple(np.negative(shift)) if np.ndim(shift) else -shift, axis),)
+
+
+@op(
+    example=lambda rng: (rng.normal(size=(2, 3)), (2, 1, 3)),
+    examples=(lambda rng: (rng.normal(size=(2, 3)), 2), lambda rng: (rng.normal(size=(2, 3)), (0, 2))),
+)
+def tile(x, reps):
+    """x put side by side with itself `reps` times along each axis, as NumPy's tile."""
+    x = as_array(x)
+    counts = tuple(reps) if isinstance(reps, tuple | list) else (reps,)
+    if any(not isinstance(n, int | np.integer) or n < 0 for n in counts):
+        raise InputError(f"tile: reps must be whole numbers from 0, got {reps!r}")
+    ndim = max(x.ndim, len(counts))
+    counts = (1,) * (ndim - len(counts)) + counts
+    lengths = (1,) * (ndim - x.ndim) + x.shape
+
+    def to_x(g):
+        parts = g.reshape([n for pair in zip(counts, lengths, strict=True) for n in pair])
+        return parts.sum(axis=tuple(range(0, 2 * ndim, 2))).reshape(x.shape)
+
+    return np.tile(x, reps), (to_x,)
+
+
+def _square_axes(name, x):
+    if x.ndim < 2:
+        raise ShapeError(f"{name}: expected an array of two axes or more, got shape {x.shape}")
+
+
+@op(example=lambda rng: (rng.normal(size=(2, 3, 4)),), examples=(lambda rng: (rng.normal(size=(4, 3)), -1),))
+def tril(x, k=0):
+    """The last two axes' matrices with what is above diagonal k set to 0."""
+    x = as_array(x)
+    _square_axes("tril", x)
+    return np.tril(x, k), (lambda g: np.tril(g, k),)
+
+
+@op(example=lambda rng: (rng.normal(size=(2, 3, 4)),), examples=(lambda rng: (rng.normal(size=(4, 3)), -1),))
+def triu(x, k=0):
+    """The last two axes' matrices with what is below diagonal k set to 0."""
+    x = as_array(x)
+    _square_axes("triu", x)
+    return np.triu(x, k), (lambda g: np.triu(g, k),)
+
+
+@op(
+    example=lambda rng: (rng.normal(size=(3, 4)),),
+    examples=(lambda rng: (rng.normal(size=(3, 2, 4)), -1, {"axis1": 2, "axis2": 0}),),
+)
+def diagonal(x, offset=0, axis1=0, axis2=1):
+    """The diagonal over two axes, `offset` places above the main one, as the last axis; as NumPy's diagonal."""
+    x = as_array(x)
+    _square_axes("diagonal", x)
+    value = shaped("diagonal", np.diagonal, x, offset, axis1, axis2)
 
     def to_x(g):
         full = np.zeros(x.shape, g.dtype)
-        np.add.at(full, key, g) if _may_repeat(key) else full.__setitem__(key, g)
+        i = np.arange(value.shape[-1])
+        np.moveaxis(full, (axis1, axis2), (-2, -1))[..., i + max(-offset, 0), i + max(offset, 0)] = g
         return full
 
-    return np.asarray(x[key]), (to_x,)
+    return value, (to_x,)
 
 
-def _may_repeat(key):
-    parts = key if isinstance(key, tuple) else (key,)
-    return any(isinstance(p, list | np.ndarray) and np.asarray(p).dtype != bool for p in parts)
+@op(
+    example=lambda rng: (rng.normal(size=(3,)), 1),
+    examples=(lambda rng: (rng.normal(size=(3, 4)),), lambda rng: (rng.normal(size=(3, 4)), -1)),
+)
+def diag(x, k=0):
+    """Of a vector the matrix with it on diagonal k, of a matrix its diagonal k."""
+    x = as_array(x)
+    if x.ndim == 2:
+        return diagonal.raw(x, k)
+    value = shaped("diag", np.diag, x, k)
+    return value, (lambda g: np.diagonal(g, k),)
 
 
-@op(example=lambda rng: (rng.normal(size=(2, 3)), rng.normal(size=(2, 4)), {"axis": 1}), name="concat")
+def _joined(name, function, arrays, axis):
+    if not arrays:
+        raise ShapeError(f"{name}: expected at least one array, got none")
+    arrays = [as_array(a) for a in arrays]
+    try:
+        return arrays, function(arrays, axis=axis)
+    except (ValueError, TypeError) as error:
+        shapes = ", ".join(str(a.shape) for a in arrays)
+        raise ShapeError(f"{name}: {error}; got shapes {shapes}") from None
+
+
+@op(
+    example=lambda rng: (rng.normal(size=(2, 3)), rng.normal(size=(2, 4)), {"axis": 1}),
+    examples=(lambda rng: (rng.normal(size=(2, 3)), rng.normal(size=(4,)), {"axis": None}),),
+    name="concat",
+)
 def _concat(*arrays, axis=0):
-    value = np.concatenate(arrays, axis=axis)
-    ends = np.cumsum([a.shape[axis] for a in arrays])
+    arrays, value = _joined("concat", np.concatenate, arrays, axis)
+    along = 0 if axis is None else axis
+    ends = np.cumsum([a.size if axis is None else a.shape[axis] for a in arrays])
 
     def part(number, array):
-        place = [slice(None)] * array.ndim
-        place[axis] = slice(ends[number] - array.shape[axis], ends[number])
-        return lambda g: g[tuple(place)]
+        place = [slice(None)] * value.ndim
+        place[along] = slice(ends[number - 1] if number else 0, ends[number])
+        return lambda g: g[tuple(place)].reshape(array.shape)
 
     return value, tuple(part(n, a) for n, a in enumerate(arrays))
 
 
 def concat(tensors, axis=0):
-    """Tensors put one behind another along an axis that there is; their other axes are equal."""
+    """Tensors put one behind another along an axis that there is (flattened for None); their other axes are equal."""
     return _concat(*tensors, axis=axis)
 
 
 @op(example=lambda rng: (rng.normal(size=(2, 3)), rng.normal(size=(2, 3)), {"axis": 1}), name="stack")
 def _stack(*arrays, axis=0):
+    arrays, value = _joined("stack", np.stack, arrays, axis)
+
     def part(number):
         return lambda g: np.take(g, number, axis=axis)
 
-    return np.stack(arrays, axis=axis), tuple(part(n) for n in range(len(arrays)))
+    return value, tuple(part(n) for n in range(len(arrays)))
 
 
 def stack(tensors, axis=0):
