@@ -98,7 +98,7 @@ def log_cosh(x, t, reduction="mean"):
     return reduced(np.log1p(2 * np.sinh((x - t) / 2) ** 2), reduction)
 
 
-def quantile(x, t, quantiles=0.5, reduction="mean"):
+def quantile_loss(x, t, quantiles=0.5, reduction="mean"):
     levels = np.asarray(quantiles)
     short = (t if levels.ndim == 0 else t[..., None]) - x
     return reduced(np.maximum(levels * short, (levels - 1) * short), reduction)

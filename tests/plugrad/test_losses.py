@@ -153,7 +153,8 @@ def test_info_nce_differentiates_both():
 def test_gradients_at_ties():
     x = np.array([1.0, 2.0])
     for loss, options in (
-        (pg.mae, {}), (pg.smooth_l1, {"beta": 0}), (pg.quantile_loss, {"quantiles": 0.3}), (pg.log_cosh, {}), (pg.mse, {}),
+        (pg.mae, {}), (pg.smooth_l1, {"beta": 0}), (pg.quantile_loss, {"quantiles": 0.3}), (pg.log_cosh, {}),
+        (pg.mse, {}),
     ):  # fmt: skip
         assert gradient(loss, x, x, **options).tolist() == [0, 0]
     assert gradient(pg.quantile_loss, np.stack([x, x], -1), x, [0.2, 0.7]).tolist() == [[0, 0], [0, 0]]

@@ -131,7 +131,8 @@ def quantile_loss(input, target, quantiles=0.5, reduction="mean"):
     input, target = floats("quantile_loss", input), np.asarray(target)
     if input.shape != (*target.shape, levels.size):
         raise ShapeError(
-            f"quantile_loss: expected an input (..., {levels.size}) for a target (...), got {input.shape} and {target.shape}"
+            f"quantile_loss: expected an input (..., {levels.size}) for a target (...), "
+            f"got {input.shape} and {target.shape}"
         )
     dtype = input.dtype
     outputs = Outputs(reduction, input.shape, (), dtype, kernels.QUANTILE_ROWS * levels.size)
