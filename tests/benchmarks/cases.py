@@ -25,7 +25,6 @@ from layer_specs import (
     through,
 )
 
-LEARNING_RATE = 1e-3
 # Several batches in turn: one alone would be learned by heart, and the gradients would shrink to nothing.
 BATCHES = 8
 CLASSES = 10
@@ -52,6 +51,7 @@ class Case:
     target: str = "classes"
     tokens: int = 0
     optimizer: str = "Adam"
+    learning_rate: float = 1e-3
     tasks: tuple[str, ...] = TASKS
 
     @property
@@ -169,7 +169,8 @@ def transformer(length, batch, name):
     block = Transformer(128, 4, 512, dropout=0.1)
     layers = (Embedding(10_000, 128), block, block, MeanPool(), Dense(128, CLASSES))
     title = f"transformer, 2 blocks of width 128, length {length}, batch {batch}"
-    return Case(name, title, layers, (length,), batch, tokens=10_000)
+    # Three times smaller steps than the others': with theirs the loss leaps at first, and rounding errors with it.
+    return Case(name, title, layers, (length,), batch, tokens=10_000, learning_rate=3e-4)
 
 
 def lstm(length, batch, name):

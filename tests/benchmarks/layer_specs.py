@@ -204,13 +204,18 @@ class Transformer(Spec):
 
     def initial(self, rng):
         width, hidden = self.width, self.hidden
+
+        def small(*shape):
+            # As BERT's: with larger ones the first steps leap about, and rounding errors grow with each leap.
+            return (0.02 * rng.normal(size=shape)).astype(np.float32)
+
         return {
             "attention_norm.scale": _ones(width), "attention_norm.shift": _zeros(width),
-            "attention.weight": _normal(rng, (width, 3 * width), 2 * width), "attention.bias": _zeros(3 * width),
-            "attention.output_weight": _normal(rng, (width, width), 2 * width), "attention.output_bias": _zeros(width),
+            "attention.weight": small(width, 3 * width), "attention.bias": _zeros(3 * width),
+            "attention.output_weight": small(width, width), "attention.output_bias": _zeros(width),
             "feed_forward_norm.scale": _ones(width), "feed_forward_norm.shift": _zeros(width),
-            "feed_forward.weight": _normal(rng, (width, hidden), width), "feed_forward.bias": _zeros(hidden),
-            "feed_forward.output_weight": _normal(rng, (hidden, width), 2 * hidden),
+            "feed_forward.weight": small(width, hidden), "feed_forward.bias": _zeros(hidden),
+            "feed_forward.output_weight": small(hidden, width),
             "feed_forward.output_bias": _zeros(width),
         }  # fmt: skip
 

@@ -77,11 +77,11 @@ def peak_megabytes():
 def load(peer, request):
     """Make a case's model, without dropout if it is asked for so, and what a scoring needs."""
     import numpy as np
-    from cases import KNOWN, LEARNING_RATE, SCORED_ROWS
+    from cases import KNOWN, SCORED_ROWS
 
     case, seed = KNOWN[request["case"]], request["seed"]
     case = case.calm() if request["calm"] else case
-    peer.load(case, case.initial(seed), case.batches(seed), LEARNING_RATE)
+    peer.load(case, case.initial(seed), case.batches(seed), case.learning_rate)
     if "scoring" not in case.tasks or request["calm"]:
         return {}
     peer.prepare_scoring(case.rows(seed), np.empty((SCORED_ROWS, *case.output_shape), np.float32))
