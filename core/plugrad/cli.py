@@ -159,7 +159,7 @@ def warmup(float64):
     from rich.console import Console
     from rich.progress import Progress
 
-    from plugrad.kernel import cache_folder
+    from plugrad.kernel_cache import cache_folder
     from plugrad.warmup import check_writable, warm_up
 
     check_writable(cache_folder())

@@ -4,16 +4,12 @@ Nothing here imports Numba before a kernel is called, so that `import plugrad` a
 """
 
 import functools
-import hashlib
-import os
-import sys
 import types
-import warnings
-from pathlib import Path
 
 import numpy as np
 
 from plugrad import compiling, threads
+from plugrad.kernel_cache import folder_for
 
 # NaN and infinity keep their meaning, so neither nnan nor ninf.
 FASTMATH = frozenset({"nsz", "arcp", "contract", "afn", "reassoc"})
@@ -134,7 +130,7 @@ def _compile(kernel, parallel):
     options = {"parallel": parallel, "nogil": True, "error_model": "numpy", "forceinline": kernel.inline}
     if kernel.fastmath:
         options["fastmath"] = set(FASTMATH)
-    folder = cache_folder()
+    folder = folder_for(function.__module__)
     if folder is None:
         return numba.njit(**options)(copy)
     before = numba.config.CACHE_DIR
@@ -143,41 +139,3 @@ def _compile(kernel, parallel):
         return numba.njit(cache=True, **options)(copy)
     finally:
         numba.config.CACHE_DIR = before
-
-
-@functools.cache
-def cache_folder():
-    """The folder of compiled kernels, or None where it cannot be written to.
-
-    Its name carries Numba's version, the CPU, and a digest of every kernel file of plugrad: Numba's own check
-    looks at a function's file alone and would miss an edit in a file whose kernels it calls.
-    """
-    import llvmlite.binding
-    import numba
-
-    told_apart = sys.version_info[:2], llvmlite.binding.get_host_cpu_name(), numba.config.BOUNDSCHECK
-    digest = hashlib.sha256(repr(told_apart).encode())
-    here = Path(__file__).parent
-    for path in [*sorted((here / "kernels").glob("*.py")), here / "kernel.py"]:
-        digest.update(path.read_bytes())
-    folder = _cache_root() / f"numba-{numba.__version__}-{digest.hexdigest()[:16]}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        warnings.warn(
-            f"{folder} cannot be written ({error.strerror}); kernels are compiled anew in every process",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return None
-    return folder
-
-
-def _cache_root():
-    if os.environ.get("PLUGRAD_CACHE"):
-        return Path(os.environ["PLUGRAD_CACHE"])
-    base = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache")
-    return Path(base) / "plugrad"
