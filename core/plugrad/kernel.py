@@ -30,7 +30,7 @@ class Kernel:
     explicitly, for a kernel whose work is not told by that size (a matrix product).
     """
 
-    def __init__(self, function, fastmath=True, inline=False):
+    def __init__(self, function, fastmath=True, inline=True):
         functools.update_wrapper(self, function)
         self.function = function
         self.inline = inline
@@ -67,9 +67,13 @@ class Kernel:
             for signature in self.serial.signatures:
                 self._parallel.compile(signature)
 
+    @functools.cached_property
+    def _inlined(self):
+        return _compile(self, parallel=False, inline=True)
+
     def resolve(self):
         """What another kernel's compiled code calls in place of this object."""
-        return self.serial
+        return self._inlined if self.inline else self.serial
 
 
 class CompileTime:
@@ -92,21 +96,24 @@ def prange(*bounds):
     return range(*bounds)
 
 
-def kernel(function=None, *, fastmath=True, inline=False):
+def kernel(function=None, *, fastmath=True, inline=True):
     """Make a function over arrays a kernel.
 
     function: loops over its array arguments and writes into the output arrays it is given. It may call other
         kernels by their global names. Where a loop is written with `prange`, its iterations are shared among the
         threads when the arrays are large.
     fastmath: False keeps the order of floating-point operations as written.
-    inline: True puts it into the kernels that call it, whatever its size: a call in a loop keeps it from vectorising.
+    inline: kernels that call this one have its code in theirs: a call in a loop keeps the loop from vectorising. False
+        is for a large one with many callers, which then call it. Its code must give the same bits however it is
+        compiled, which a float sum does not under fastmath but moving data and the register tile do: several copies of
+        it, each optimised beside its caller, end up in a process, and which one runs depends on what was loaded first.
     """
     if function is None:
         return functools.partial(kernel, fastmath=fastmath, inline=inline)
     return Kernel(function, fastmath, inline)
 
 
-def _compile(kernel, parallel):
+def _compile(kernel, parallel, inline=False):
     import numba
 
     compiling.listen()
@@ -127,10 +134,10 @@ def _compile(kernel, parallel):
     # The serial and the parallel form share their source, so the file cache tells them apart by this name alone.
     copy.__qualname__ = function.__qualname__ + ("_parallel" if parallel else "")
     copy.__module__ = function.__module__
-    options = {"parallel": parallel, "nogil": True, "error_model": "numpy", "forceinline": kernel.inline}
-    if kernel.fastmath:
-        options["fastmath"] = set(FASTMATH)
-    folder = folder_for(function.__module__)
+    # fastmath is said in either case: what is left open is taken over from the kernel that calls.
+    options = {"parallel": parallel, "nogil": True, "error_model": "numpy", "forceinline": inline}
+    options["fastmath"] = set(FASTMATH) if kernel.fastmath else False
+    folder = None if inline else folder_for(function.__module__)  # what is put into others is kept with them
     if folder is None:
         return numba.njit(**options)(copy)
     before = numba.config.CACHE_DIR

@@ -9,7 +9,6 @@ import math
 from plugrad.kernel import kernel, prange
 from plugrad.kernels.elementary import erf, erfc, exp_below, expm1_below, log1p_unit, normal_cdf, sigmoid, tanh
 from plugrad.kernels.exponential import exp
-from plugrad.kernels.inline import inline
 from plugrad.kernels.mapping import chain, mapping
 
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
@@ -22,75 +21,75 @@ MISH_LIMIT = 20
 ROWS = 64
 
 
-@inline
+@kernel
 def _relu(x, a, b):
     zero = type(x)(0)
     return zero if x <= zero else x
 
 
-@inline
+@kernel
 def _relu_chain(x, g, a, b):
     zero = type(x)(0)
     return zero if x <= zero else g
 
 
-@inline
+@kernel
 def _leaky(x, a, b):
     return x if x > 0 else a * x
 
 
-@inline
+@kernel
 def _leaky_chain(x, g, a, b):
     return g if x > 0 else a * g
 
 
-@inline
+@kernel
 def _elu(x, a, b):
     """b · x where positive, a · (exp(x) - 1) elsewhere."""
     below = a * expm1_below(x)
     return below if x < 0 else b * x
 
 
-@inline
+@kernel
 def _elu_chain(x, g, a, b):
     below = g * a * exp_below(x)
     return g * b if x > 0 else below
 
 
-@inline
+@kernel
 def _celu(x, a, b):
     """x where positive, a · (exp(x / a) - 1) elsewhere; b = 1 / a."""
     below = a * expm1_below(x * b)
     return below if x < 0 else x
 
 
-@inline
+@kernel
 def _celu_chain(x, g, a, b):
     below = g * exp_below(x * b)
     return g if x > 0 else below
 
 
-@inline
+@kernel
 def _sigmoid(x, a, b):
     return sigmoid(x)
 
 
-@inline
+@kernel
 def _sigmoid_chain(y, g, a, b):
     return g * y * (type(y)(1) - y)
 
 
-@inline
+@kernel
 def _tanh(x, a, b):
     return tanh(x)
 
 
-@inline
+@kernel
 def _tanh_chain(y, g, a, b):
     return g * (type(y)(1) - y * y)
 
 
-@inline
+@kernel
 def _softplus(x, a, b):
     """log(1 + exp(a · x)) / a, x itself where a · x is over b."""
     t = a * x
@@ -99,37 +98,37 @@ def _softplus(x, a, b):
     return x if t > b else soft if t == t else t
 
 
-@inline
+@kernel
 def _softplus_chain(x, g, a, b):
     t = a * x
     soft = g * sigmoid(t)
     return g if t > b else soft
 
 
-@inline
+@kernel
 def _log_sigmoid(x, a, b):
     zero = type(x)(0)
     value = (x if x < zero else zero) - log1p_unit(exp_below(-abs(x)))
     return value if x == x else x
 
 
-@inline
+@kernel
 def _log_sigmoid_chain(x, g, a, b):
     return g * sigmoid(-x)
 
 
-@inline
+@kernel
 def _silu(x, a, b):
     return x * sigmoid(x)
 
 
-@inline
+@kernel
 def _silu_chain(x, g, a, b):
     s = sigmoid(x)
     return g * (s + x * s * (type(x)(1) - s))
 
 
-@inline
+@kernel
 def _mish(x, a, b):
     # tanh(log(1 + e)) = n / (n + 2) with n = e · (e + 2), in which nothing cancels.
     one = type(x)(1)
@@ -139,7 +138,7 @@ def _mish(x, a, b):
     return x if x > MISH_LIMIT else value if x == x else x
 
 
-@inline
+@kernel
 def _mish_chain(x, g, a, b):
     one = type(x)(1)
     e = exp(x if x < MISH_LIMIT else one * type(x)(MISH_LIMIT))
@@ -150,25 +149,25 @@ def _mish_chain(x, g, a, b):
     return g if x > MISH_LIMIT else g * slope if x == x else g * x
 
 
-@inline
+@kernel
 def _gelu(x, a, b):
     return x * normal_cdf(x)
 
 
-@inline
+@kernel
 def _gelu_chain(x, g, a, b):
     density = exp_below(type(x)(-0.5) * x * x) * type(x)(INVERSE_SQRT_2_PI)
     return g * (normal_cdf(x) + x * density)
 
 
-@inline
+@kernel
 def _gelu_tanh(x, a, b):
     half, one = type(x)(0.5), type(x)(1)
     inner = type(x)(SQRT_2_OVER_PI) * x * (one + type(x)(CUBE) * x * x)
     return half * x * (one + tanh(inner))
 
 
-@inline
+@kernel
 def _gelu_tanh_chain(x, g, a, b):
     half, one, c, k = type(x)(0.5), type(x)(1), type(x)(SQRT_2_OVER_PI), type(x)(CUBE)
     square = k * x * x
@@ -178,18 +177,18 @@ def _gelu_tanh_chain(x, g, a, b):
     return g * half * (one + t + x * (one - t * t) * c * (one + type(x)(3) * capped))
 
 
-@inline
+@kernel
 def _softsign(x, a, b):
     return x / (type(x)(1) + abs(x))
 
 
-@inline
+@kernel
 def _softsign_chain(x, g, a, b):
     size = type(x)(1) + abs(x)
     return g / (size * size)
 
 
-@inline
+@kernel
 def _hard_sigmoid(x, a, b):
     zero, six = type(x)(0), type(x)(6)
     up = x + type(x)(3)
@@ -197,13 +196,13 @@ def _hard_sigmoid(x, a, b):
     return (six if up > six else up) / six
 
 
-@inline
+@kernel
 def _hard_sigmoid_chain(x, g, a, b):
     inside = abs(x) < 3
     return g / type(x)(6) if inside else type(x)(0)
 
 
-@inline
+@kernel
 def _hard_swish(x, a, b):
     zero, six = type(x)(0), type(x)(6)
     up = x + type(x)(3)
@@ -211,60 +210,60 @@ def _hard_swish(x, a, b):
     return x * (six if up > six else up) / six
 
 
-@inline
+@kernel
 def _hard_swish_chain(x, g, a, b):
     inner = g * (x / type(x)(3) + type(x)(0.5))
     return type(x)(0) if x <= -3 else inner if x < 3 else g
 
 
-@inline
+@kernel
 def _hard_tanh(x, a, b):
     return a if x < a else b if x > b else x
 
 
-@inline
+@kernel
 def _hard_tanh_chain(x, g, a, b):
     return type(x)(0) if x <= a or x >= b else g
 
 
-@inline
+@kernel
 def _tanh_shrink(x, a, b):
     return x - tanh(x)
 
 
-@inline
+@kernel
 def _tanh_shrink_chain(x, g, a, b):
     t = tanh(x)
     return g * t * t
 
 
-@inline
+@kernel
 def _soft_shrink(x, a, b):
     return x - a if x > a else x + a if x < -a else x * type(x)(0)
 
 
-@inline
+@kernel
 def _hard_shrink(x, a, b):
     return type(x)(0) if abs(x) <= a else x
 
 
-@inline
+@kernel
 def _shrink_chain(x, g, a, b):
     return type(x)(0) if abs(x) <= a else g
 
 
-@inline
+@kernel
 def _erf(x, a, b):
     return erf(x)
 
 
-@inline
+@kernel
 def _erf_chain(x, g, a, b):
     """a = 2 / sqrt(pi) for erf, its negative for erfc."""
     return g * a * exp_below(-x * x)
 
 
-@inline
+@kernel
 def _erfc(x, a, b):
     return erfc(x)
 

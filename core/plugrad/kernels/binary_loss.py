@@ -32,13 +32,13 @@ def focal(p, t, kind, first, second):
     return balance * power * entropy, balance * slope
 
 
-@kernel(inline=True)
+@kernel
 def _clamped_log(x, kind):
     value = log(x)
     return kind(-100) if value < kind(-100) else value
 
 
-@kernel(inline=True)
+@kernel
 def _binary(p, t, kind):
     """-t log p - (1 - t) log(1 - p), the logarithms not below -100 and the slope finite, as PyTorch has them."""
     one = kind(1)

@@ -30,7 +30,7 @@ def examine_labels(labels, classes, ignored, weight, found):
     found[1] = total
 
 
-@kernel(inline=True)
+@kernel
 def exponentials(x, g):
     """g = exp(x - the largest of x); (the sum of g, the largest). NaN and infinity come through as NaN."""
     top = largest(x)

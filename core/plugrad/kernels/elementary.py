@@ -9,8 +9,9 @@ from math import erfc as libm_erfc
 
 import numpy as np
 
+from plugrad.kernel import kernel
+from plugrad.kernels.by_type import by_type
 from plugrad.kernels.exponential import LOG2_E, LOG_2_HIGH, LOG_2_LOW
-from plugrad.kernels.inline import by_type, inline
 
 F = np.float32
 
@@ -20,7 +21,7 @@ TANH_LIMIT = 7.90531110763549805
 ERF_LIMIT = 3.832506856900711
 
 
-@inline
+@kernel
 def _tanh32(x):
     # x · P(x²) / Q(x²), the coefficients from Eigen's ptanh.
     within = min(max(x, F(-TANH_LIMIT)), F(TANH_LIMIT))
@@ -42,17 +43,17 @@ def _tanh32(x):
 
 
 # x - n · log 2 to more digits than x has: with fastmath the two parts of log 2 could be added first.
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _rest32(x, n):
     return x - n * F(LOG_2_HIGH) - n * F(LOG_2_LOW)
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _rest64(x, n):
     return x - n * 6.93145751953125e-1 - n * 1.42860682030941723212e-6
 
 
-@inline
+@kernel
 def _exp_reduced64(x):
     """(n, r) with exp(x) = 2**n · (1 + r), by Cephes' quotient."""
     n = np.floor(x * LOG2_E + 0.5)
@@ -64,12 +65,12 @@ def _exp_reduced64(x):
     return np.int32(n), 2.0 * (p / (q - p))
 
 
-@inline
+@kernel
 def _power_of_2(n):
     return np.int64((np.int64(n) + np.int64(1023)) << np.int64(52)).view(np.float64)
 
 
-@inline
+@kernel
 def _exp_below64(x):
     within = -750.0 if x < -750.0 else x
     within = 0.0 if within > 0.0 else within
@@ -79,7 +80,7 @@ def _exp_below64(x):
     return (1.0 + r) * _power_of_2(half) * _power_of_2(np.int32(n - half))
 
 
-@inline
+@kernel
 def _tanh64(x):
     # Cephes' tanh: x + x³ · P(x²) / Q(x²) near 0, beyond that from one exp, where nothing cancels any more.
     z = x * x
@@ -91,7 +92,7 @@ def _tanh64(x):
     return near if abs(x) < 0.625 else far if x > 0.0 else -far
 
 
-@inline
+@kernel
 def _erf32(x):
     # x · P(x²) / Q(x²), the coefficients from XLA's ErfImpl32.
     within = min(max(x, F(-ERF_LIMIT)), F(ERF_LIMIT))
@@ -111,34 +112,34 @@ def _erf32(x):
     return within * p / q if x == x else x
 
 
-@inline
+@kernel
 def _erf64(x):
     return libm_erf(x)
 
 
-@inline
+@kernel
 def _erfc32(x):
     # In float64: 1 - erf(x) has no digits left where erf(x) is nearly 1.
     return F(libm_erfc(np.float64(x)))
 
 
-@inline
+@kernel
 def _erfc64(x):
     return libm_erfc(x)
 
 
-@inline
+@kernel
 def _normal_cdf32(x):
     return F(0.5) * (F(1) + _erf32(x * F(INVERSE_SQRT_2)))
 
 
-@inline
+@kernel
 def _normal_cdf64(x):
     # erfc keeps its digits in the lower tail, where 1 + erf(x) has none.
     return 0.5 * libm_erfc(-x * INVERSE_SQRT_2)
 
 
-@inline
+@kernel
 def _exp_below32(x):
     # exp32 for x <= 0 alone, which saves a fourth of it. Below -88 the power of 2 has no bits left and is 0. Two
     # comparisons that NaN fails, so that it goes through.
@@ -156,7 +157,7 @@ def _exp_below32(x):
     return p * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-@inline
+@kernel
 def _expm1_below32(x):
     # 1 is taken off before the two parts are added, so that small x keep their digits.
     within = F(-30) if x < F(-30) else x
@@ -174,7 +175,7 @@ def _expm1_below32(x):
     return scale * p + (scale - F(1))
 
 
-@inline
+@kernel
 def _expm1_below64(x):
     within = -60.0 if x < -60.0 else x
     within = 0.0 if within > 0.0 else within
@@ -183,7 +184,7 @@ def _expm1_below64(x):
     return scale * r + (scale - 1.0)
 
 
-@inline
+@kernel
 def _log1p_unit32(x):
     # log(1 + x) for x in [0, 1] by Cephes' logf polynomial: beyond sqrt(2) one log 2 is taken out. 1 + x is never
     # rounded, so small x keep their digits.
@@ -203,7 +204,7 @@ def _log1p_unit32(x):
     return result + F(0.6931471805599453) if high else result
 
 
-@inline
+@kernel
 def _log1p_unit64(x):
     # As in float32, with Cephes' quotient for its log.
     high = x > 0.41421356237309503
@@ -217,25 +218,25 @@ def _log1p_unit64(x):
     return result + 0.6931471805599453 if high else result
 
 
-@inline
+@kernel
 def _order32(x):
     # The bits as a whole number that orders as the floats do: a largest float does not vectorise, because of NaN.
     bits = np.float32(x).view(np.int32)
     return np.int32(bits ^ np.int32(np.int32(bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
 
 
-@inline
+@kernel
 def _order64(x):
     bits = np.float64(x).view(np.int64)
     return np.int64(bits ^ np.int64(np.int64(bits >> np.int64(63)) & np.int64(0x7FFFFFFFFFFFFFFF)))
 
 
-@inline
+@kernel
 def _from_order32(n):
     return np.int32(n ^ np.int32(np.int32(n >> np.int32(31)) & np.int32(0x7FFFFFFF))).view(np.float32)
 
 
-@inline
+@kernel
 def _from_order64(n):
     return np.int64(n ^ np.int64(np.int64(n >> np.int64(63)) & np.int64(0x7FFFFFFFFFFFFFFF))).view(np.float64)
 
@@ -251,7 +252,7 @@ expm1_below = by_type(_expm1_below32, _expm1_below64)
 log1p_unit = by_type(_log1p_unit32, _log1p_unit64)
 
 
-@inline
+@kernel
 def sigmoid(x):
     """1 / (1 + exp(-x)) from one exp of a number that is never positive, which cannot overflow."""
     one = type(x)(1)
@@ -264,7 +265,7 @@ order = by_type(_order32, _order64)
 from_order = by_type(_from_order32, _from_order64)
 
 
-@inline
+@kernel
 def largest(row):
     """The largest element of a row that is not empty. NaN counts as more or as less than all, by its sign."""
     top = order(row[0])

@@ -7,99 +7,98 @@ fastmath: a quotient or a root by an estimate would not be infinite where calcul
 from math import sqrt
 
 from plugrad.kernel import kernel, prange
-from plugrad.kernels.inline import inline
 from plugrad.kernels.mapping import PIECE, chain, chain_of_two
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _abs(x, g, a, b):
     zero = type(x)(0)
     return g if x > zero else -g if x < zero else g * x
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _exp(y, g, a, b):
     """y = base ** x, a = log(base)."""
     return g * y * a
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _expm1(y, g, a, b):
     return g * (y + type(y)(1))
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _log(x, g, a, b):
     """Of the logarithm of x + b to a base, a = log(base)."""
     return g / ((x + b) * a)
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _sqrt(y, g, a, b):
     return g / (y + y)
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _rsqrt(y, g, a, b):
     return type(y)(-0.5) * g * (y * y * y)
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _reciprocal(y, g, a, b):
     return -g * (y * y)
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _square(x, g, a, b):
     return g * (x + x)
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _tan(y, g, a, b):
     return g * (type(y)(1) + y * y)
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _arcsin(x, g, a, b):
     """a = 1 for the sine, -1 for the cosine."""
     one = type(x)(1)
     return a * g / sqrt((one - x) * (one + x))
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _arctan(x, g, a, b):
     return g / (type(x)(1) + x * x)
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _arcsinh(x, g, a, b):
     return g / sqrt(type(x)(1) + x * x)
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _arccosh(x, g, a, b):
     one = type(x)(1)
     return g / sqrt((x - one) * (x + one))
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _arctanh(x, g, a, b):
     one = type(x)(1)
     return g / ((one - x) * (one + x))
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _clip(x, g, a, b):
     return g if a <= x and x <= b else type(x)(0)
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _larger(x, y, g):
     # Half to each of two that are equal, and all to both where one is NaN, as in PyTorch.
     return type(x)(0) if x < y else g * type(x)(0.5) if x == y else g
 
 
-@inline(fastmath=False)
+@kernel(fastmath=False)
 def _smaller(x, y, g):
     return type(x)(0) if x > y else g * type(x)(0.5) if x == y else g
 

@@ -42,7 +42,7 @@ key_of = CompileTime(lambda: _make(True))
 float_of = CompileTime(lambda: _make(False))
 
 
-@kernel(inline=True)
+@kernel
 def largest(x):
     """The largest of x, which has elements; if one is NaN, NaN or the largest of the others."""
     top = key_of(x[0])

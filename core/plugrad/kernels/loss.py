@@ -26,7 +26,7 @@ def absolute(p, t, kind, first, second):
     return abs(d), _sign(d, kind)
 
 
-@kernel(inline=True)
+@kernel
 def _sign(d, kind):
     return kind(1) if d > kind(0) else (kind(-1) if d < kind(0) else d * kind(0))
 
@@ -80,7 +80,7 @@ def hinge(p, t, kind, first, second):
     return (kind(0) if met else short), (kind(0) if met else -t)
 
 
-@kernel(inline=True)
+@kernel
 def _stirling(t, kind):
     # log(t!) for t > 1, near enough (within 0.08 at 1); nothing for less, as PyTorch has it.
     bounded = t if t > kind(1) else kind(1)

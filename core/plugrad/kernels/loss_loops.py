@@ -61,7 +61,7 @@ def _weighted(input, target, extra, weight, first, second, scale, gradient, valu
 
 def _around(loop, function):
     """The kernel that is `loop` with `function` as its formula, under a name of its own for the cache on disk."""
-    names = {**loop.__globals__, "formula": kernel(function, inline=True)}
+    names = {**loop.__globals__, "formula": kernel(function)}
     bound = types.FunctionType(loop.__code__, names, function.__name__ + loop.__name__)
     bound.__qualname__ = bound.__name__
     bound.__module__ = loop.__module__

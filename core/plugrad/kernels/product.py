@@ -14,7 +14,7 @@ TASK_COLUMNS = 64
 PARALLEL_WORK = 1_000_000
 
 
-@kernel
+@kernel(inline=False)
 def multiply_block(kind, a, row_step, depth_step, b, ldb, init, init_step, c, ldc, rows, columns, depth, relu):
     """C[rows, columns] = init + A·B by addresses; the caller has checked every bound. Steps count elements."""
     size = kind.itemsize
@@ -65,7 +65,7 @@ def task_corner(task, c):
     return task // across * TASK_ROWS, task % across * TASK_COLUMNS
 
 
-@kernel
+@kernel(inline=False)
 def multiply_task(task, a, row_step, depth_step, b, init, init_step, c, depth, relu):
     """One task of c = init + A·b; arguments as in `multiply`. Tasks write to different places."""
     rows, columns = c.shape

@@ -61,7 +61,7 @@ def _exchange(ir, builder, rows, distance):
 turn = CompileTime(_make_turn)
 
 
-@kernel
+@kernel(inline=False)
 def transpose_rows(source, target, first, last):
     """target[:, first:last] = source[first:last].T for C-contiguous source (m, n) and target (n, m)."""
     rows, columns = source.shape
