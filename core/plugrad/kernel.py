@@ -9,6 +9,7 @@ import types
 import numpy as np
 
 from plugrad import compiling, threads
+from plugrad.far_call import far_call
 from plugrad.kernel_cache import folder_for
 
 # NaN and infinity keep their meaning, so neither nnan nor ninf.
@@ -71,9 +72,13 @@ class Kernel:
     def _inlined(self):
         return _compile(self, parallel=False, inline=True)
 
+    @functools.cached_property
+    def _far(self):
+        return far_call(self)
+
     def resolve(self):
         """What another kernel's compiled code calls in place of this object."""
-        return self._inlined if self.inline else self.serial
+        return self._inlined if self.inline else self._far
 
 
 class CompileTime:
@@ -104,9 +109,10 @@ def kernel(function=None, *, fastmath=True, inline=True):
         threads when the arrays are large.
     fastmath: False keeps the order of floating-point operations as written.
     inline: kernels that call this one have its code in theirs: a call in a loop keeps the loop from vectorising. False
-        is for a large one with many callers, which then call it. Its code must give the same bits however it is
-        compiled, which a float sum does not under fastmath but moving data and the register tile do: several copies of
-        it, each optimised beside its caller, end up in a process, and which one runs depends on what was loaded first.
+        is for a large one, or one with many callers: it is compiled once, and called (see far_call.py); it returns
+        nothing then. In between there is nothing: of a function that is neither, several copies, each optimised beside
+        its caller and so not the same to the bit, would be in a process, and which one runs would depend on what was
+        loaded first.
     """
     if function is None:
         return functools.partial(kernel, fastmath=fastmath, inline=inline)

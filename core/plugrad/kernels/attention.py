@@ -160,7 +160,7 @@ def scale_rows(x, place, step, columns, factors):
             row[j] *= factor
 
 
-@kernel
+@kernel(inline=False)
 def attend_block(
     q, k, v, bias, key_mask, places, form, scale, random, keep, unit, first_query, scratch, out, logsum
 ):  # fmt: skip

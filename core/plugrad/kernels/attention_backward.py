@@ -117,7 +117,7 @@ def clear_rows(x, place, step, rows, columns):
         x[place + i * step : place + i * step + columns] = 0
 
 
-@kernel
+@kernel(inline=False)
 def attend_back(
     q, k, v, bias, key_mask, places, form, scale, random, keep, unit, scratch, out, logsum, g,
     to_places, to_form, to_q, to_k, to_v, to_bias,

@@ -16,6 +16,24 @@ from plugrad.kernels.winograd import (
 )
 
 
+@kernel(inline=False)
+def forward_share(share, shares, units, x, w, bias, y, p, taps, still, u, scratch, activation, fast):
+    """One share of conv_forward's units."""
+    x_size = p.x_rows * p.x_pitch * p.padded
+    block, work = scratch[:x_size], scratch[x_size:]
+    for unit in range(share * units // shares, (share + 1) * units // shares):
+        at_x = place_input(unit, p, x, block)
+        if fast and bounded(block):
+            fast_unit(unit, p, at_x, u, bias, y, still, work, activation)
+        else:
+            plain_unit(unit, p, at_x, w, bias, y, taps, activation)
+        if activation > RELU:
+            number, row, column = unit_corner(unit, p)
+            first, last_column = number * p.out_h + row, min(column + p.block_w, p.out_w)
+            last = first + min(p.block_h, p.out_h - row)
+            activate(y, first, last, column * p.out_c, last_column * p.out_c, activation)
+
+
 @kernel
 def conv_forward(x, w, bias, y, p, taps, still, u, scratch, activation):
     """y (batch*out_h, out_w*out_c) = act(conv(x (batch*in_h, in_w*in_c), w) + bias), for the Geometry p.
@@ -25,25 +43,13 @@ def conv_forward(x, w, bias, y, p, taps, still, u, scratch, activation):
     """
     units = count_units(p)
     shares = scratch.shape[0]
-    x_size = p.x_rows * p.x_pitch * p.padded
     fast = p.winograd == 1 and bounded(w.reshape(-1))
     if fast:
         count = p.in_c * p.out_c
         for share in prange(SHARES):
             transform_weight(w, u, share * count // SHARES, (share + 1) * count // SHARES)
     for share in prange(shares):
-        block, work = scratch[share, :x_size], scratch[share, x_size:]
-        for unit in range(share * units // shares, (share + 1) * units // shares):
-            at_x = place_input(unit, p, x, block)
-            if fast and bounded(block):
-                fast_unit(unit, p, at_x, u, bias, y, still, work, activation)
-            else:
-                plain_unit(unit, p, at_x, w, bias, y, taps, activation)
-            if activation > RELU:
-                number, row, column = unit_corner(unit, p)
-                first, last_column = number * p.out_h + row, min(column + p.block_w, p.out_w)
-                last = first + min(p.block_h, p.out_h - row)
-                activate(y, first, last, column * p.out_c, last_column * p.out_c, activation)
+        forward_share(share, shares, units, x, w, bias, y, p, taps, still, u, scratch[share], activation, fast)
 
 
 @kernel
@@ -159,6 +165,38 @@ def finish_weight(share, p, parts, used, dw):
         add_parts(parts, used[1], (PLACES + k) * size + first, dw[k * size + first : k * size + last], 0)
 
 
+@kernel(inline=False)
+def backward_share(
+    share, shares, units, x, w, y, g, activation, p, weight_taps, lines, still, phases, reach, turned, u,
+    scratch, parts, used, one, dx, dw, db, fast,
+):  # fmt: skip
+    """One share of conv_backward's units: the input's gradient, and its part of the weight's and the bias's."""
+    z_size, x_size = p.z_rows * p.z_pitch, p.x_rows * p.x_pitch * p.padded
+    fast_size = PLACES * p.in_c * p.out_c * p.winograd
+    used[:, share] = 0
+    z, block = scratch[:z_size], scratch[z_size : z_size + x_size]
+    work = scratch[z_size + x_size :]
+    fast_total, total = parts[:fast_size], parts[fast_size:]
+    for unit in range(share * units // shares, (share + 1) * units // shares):
+        filled = place_sums(unit, p, y, g, z, activation, 1 if dx.size else 0)
+        fast_z = p.winograd == 1 and bounded(filled)
+        if dw.size:
+            at_x = place_input(unit, p, x, block)
+            if fast_z and bounded(block):
+                fast_weight_unit(unit, p, at_x, z, fast_total, used[0, share] == 0, still, work)
+                used[0, share] = 1
+            else:
+                weight_unit(unit, p, at_x, z, total, used[1, share] == 0, weight_taps, lines)
+                used[1, share] = 1
+        if db.size:
+            bias_unit(unit, p, z, total[w.size :], used[2, share] == 0, still, one)
+            used[2, share] = 1
+        if dx.size and fast and fast_z:
+            fast_spread_unit(unit, p, z, u, dx, still, work)
+        elif dx.size:
+            spread_unit(unit, p, z, turned, one[:0], dx, phases, reach, 0)
+
+
 @kernel
 def conv_backward(
     x, w, y, g, activation, p, taps, weight_taps, lines, still, phases, reach, order, turned, u, scratch, parts, used,
@@ -173,34 +211,15 @@ def conv_backward(
     """
     units = count_units(p)
     shares = scratch.shape[0]
-    z_size, x_size = p.z_rows * p.z_pitch, p.x_rows * p.x_pitch * p.padded
     fast_size = PLACES * p.in_c * p.out_c * p.winograd
     fast = p.winograd == 1 and bounded(w.reshape(-1))
     if dx.size:
         turn_weight(w, order, turned, u, fast)
     for share in prange(shares):
-        used[:, share] = 0
-        z, block = scratch[share, :z_size], scratch[share, z_size : z_size + x_size]
-        work = scratch[share, z_size + x_size :]
-        fast_total, total = parts[share, :fast_size], parts[share, fast_size:]
-        for unit in range(share * units // shares, (share + 1) * units // shares):
-            filled = place_sums(unit, p, y, g, z, activation, 1 if dx.size else 0)
-            fast_z = p.winograd == 1 and bounded(filled)
-            if dw.size:
-                at_x = place_input(unit, p, x, block)
-                if fast_z and bounded(block):
-                    fast_weight_unit(unit, p, at_x, z, fast_total, used[0, share] == 0, still, work)
-                    used[0, share] = 1
-                else:
-                    weight_unit(unit, p, at_x, z, total, used[1, share] == 0, weight_taps, lines)
-                    used[1, share] = 1
-            if db.size:
-                bias_unit(unit, p, z, total[w.size :], used[2, share] == 0, still, one)
-                used[2, share] = 1
-            if dx.size and fast and fast_z:
-                fast_spread_unit(unit, p, z, u, dx, still, work)
-            elif dx.size:
-                spread_unit(unit, p, z, turned, one[:0], dx, phases, reach, 0)
+        backward_share(
+            share, shares, units, x, w, y, g, activation, p, weight_taps, lines, still, phases, reach, turned, u,
+            scratch[share], parts[share], used, one, dx, dw, db, fast,
+        )  # fmt: skip
     for share in prange(SHARES):
         if dw.size:
             finish_weight(share, p, parts, used, dw)

@@ -98,7 +98,7 @@ def sum_rows(dz, db, first, last):
             total[j] += row[j]
 
 
-@kernel(inline=False)
+@kernel
 def multiply_share(share, a, row_step, depth_step, b, c, depth):
     """One of SHARES equal parts of c = A·b, in whole tasks; arguments as in `multiply`."""
     tasks = count_tasks(c)

@@ -1,5 +1,7 @@
 """Matrix products out of tiles: C = init + A·B with A read by any strides and B by contiguous rows."""
 
+import numpy as np
+
 from plugrad.kernel import kernel, prange
 from plugrad.kernels.tile import ROWS, VECTOR_BYTES, VECTORS, tile
 
@@ -14,10 +16,23 @@ TASK_COLUMNS = 64
 PARALLEL_WORK = 1_000_000
 
 
-@kernel(inline=False)
+@kernel
 def multiply_block(kind, a, row_step, depth_step, b, ldb, init, init_step, c, ldc, rows, columns, depth, relu):
-    """C[rows, columns] = init + A·B by addresses; the caller has checked every bound. Steps count elements."""
-    size = kind.itemsize
+    """C[rows, columns] = init + A·B by addresses; the caller has checked every bound. Steps count elements.
+
+    kind: any array of the element type.
+    """
+    # The index of a parallel loop is unsigned to Numba, and its sum with a signed number a float.
+    whole = np.intp
+    product_block(
+        kind.dtype.type(0), kind.itemsize, whole(a), whole(row_step), whole(depth_step), whole(b), whole(ldb),
+        whole(init), whole(init_step), whole(c), whole(ldc), whole(rows), whole(columns), whole(depth), relu,
+    )  # fmt: skip
+
+
+@kernel(inline=False)
+def product_block(number, size, a, row_step, depth_step, b, ldb, init, init_step, c, ldc, rows, columns, depth, relu):
+    """As multiply_block, told by a number of the element type and its size in bytes: the same for any array."""
     lanes = VECTOR_BYTES // size
     strip = VECTORS * lanes
     done = 0
@@ -41,7 +56,7 @@ def multiply_block(kind, a, row_step, depth_step, b, ldb, init, init_step, c, ld
                     at_init, step_init = 0 if init == 0 else init + (row * init_step + column) * size, init_step
                 at_a, at_b = a_now + row * row_step * size, b_now + column * size
                 tile(
-                    kind, height, width, at_a, row_step, depth_step, at_b, ldb,
+                    number, height, width, at_a, row_step, depth_step, at_b, ldb,
                     at_init, step_init, at_c, ldc, step, relu if last else 0,
                 )  # fmt: skip
                 row += height
@@ -65,7 +80,7 @@ def task_corner(task, c):
     return task // across * TASK_ROWS, task % across * TASK_COLUMNS
 
 
-@kernel(inline=False)
+@kernel
 def multiply_task(task, a, row_step, depth_step, b, init, init_step, c, depth, relu):
     """One task of c = init + A·b; arguments as in `multiply`. Tasks write to different places."""
     rows, columns = c.shape

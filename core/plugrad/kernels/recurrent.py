@@ -86,7 +86,7 @@ def add_state(cell, states, source, count, rw, rb, z, at):
         multiply_block(states, at_h, units, 1, at_rw, pieces * units, start, step, at_z, units, count, units, units, 0)
 
 
-@kernel
+@kernel(inline=False)
 def walk_forward(
     cell, block, rows, x, w, rw, b, rb, hidden, memory, lengths, reverse, states, cells, gates, xs, z, out, ends
 ):  # fmt: skip

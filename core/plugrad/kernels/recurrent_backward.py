@@ -115,7 +115,7 @@ def input_gradients(x, first, count, low, high, longest, lengths, reverse, dz, p
             scatter(xs, (s - low) * width, first, count, time, lengths, dx)
 
 
-@kernel
+@kernel(inline=False)
 def walk_backward(
     cell, block, rows, x, wt, rwt, lengths, reverse, states, cells, gates, g, dh, dc, dz, xs, dw, drw, db, dx, one
 ):  # fmt: skip

@@ -52,7 +52,7 @@ def _make_tile():
     """The intrinsic that all matrix products are made of.
 
     tile(kind, height, width, a, row_step, depth_step, b, ldb, init, init_step, c, ldc, depth, relu): `kind` is any
-    array of the element type; a, b, init and c are addresses; steps count elements; relu is 0 or 1. The block is
+    number of the element type; a, b, init and c are addresses; steps count elements; relu is 0 or 1. The block is
     `height` (one of ROWS, 2 and 1) by `width` (all vectors' lanes, or at most one vector's).
     """
     import numba
@@ -63,7 +63,7 @@ def _make_tile():
 
     @intrinsic
     def tile(typingctx, kind, height, width, a, row_step, depth_step, b, ldb, init, init_step, c, ldc, depth, relu):
-        itemsize = kind.dtype.bitwidth // 8
+        itemsize = kind.bitwidth // 8
         whole_width = shape.vectors * shape.vector_bytes // itemsize
 
         def codegen(context, builder, signature, arguments):
