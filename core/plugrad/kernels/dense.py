@@ -6,6 +6,8 @@ So what belongs together is called together.
 
 import math
 
+import numpy as np
+
 from plugrad.kernel import kernel, prange
 from plugrad.kernels.exponential import exp
 from plugrad.kernels.product import TASK_COLUMNS, TASK_ROWS, count_tasks, multiply_task, task_corner
@@ -18,6 +20,8 @@ LEAK = 0.01
 
 # The gradients are cut into this many equal shares of work, whatever the number of threads, up to 16 of them.
 SHARES = 16
+# Rows of a bias gradient that are summed by themselves.
+SUMMED = 64
 
 
 @kernel
@@ -89,13 +93,18 @@ def differentiate(y, g, dz, first, last, activation):
 @kernel
 def sum_rows(dz, db, first, last):
     """db[first:last] = the sums of those columns of dz, always from the first row to the last."""
+    # By pieces: added one by one to a sum that grows, thousands of float32 lose two digits.
     total = db[first:last]
-    for j in range(total.size):
-        total[j] = 0
-    for i in range(dz.shape[0]):
-        row = dz[i, first:last]
-        for j in range(total.size):
-            total[j] += row[j]
+    total[:] = 0
+    part = np.empty(total.size, dz.dtype)
+    for piece in range(0, dz.shape[0], SUMMED):
+        part[:] = 0
+        for i in range(piece, min(dz.shape[0], piece + SUMMED)):
+            row = dz[i, first:last]
+            for j in range(part.size):
+                part[j] += row[j]
+        for j in range(part.size):
+            total[j] += part[j]
 
 
 @kernel

@@ -12,7 +12,7 @@ import numpy as np
 
 from plugrad.kernel import kernel, prange
 from plugrad.kernels.address import matrix_at
-from plugrad.kernels.dense import IDENTITY, RELU, SHARES, activate, differentiate
+from plugrad.kernels.dense import IDENTITY, RELU, SHARES, activate, differentiate, sum_rows
 from plugrad.kernels.product import TASK_COLUMNS, TASK_ROWS, multiply_block
 from plugrad.kernels.transpose import TASK_ROWS as TURN_ROWS
 from plugrad.kernels.transpose import transpose_rows
@@ -123,19 +123,15 @@ def weight_share(share, x, layer, plan, address, values, out_slopes, slopes):
 
 
 @kernel
-def bias_share(share, one, layer, plan, address, rows, out_slopes, slopes):
-    """One of SHARES equal parts of a layer's bias gradient: a product whose left side is 1 everywhere."""
-    size = one.itemsize
+def bias_share(share, kind, layer, plan, address, rows, out_slopes, slopes):
+    """One of SHARES equal parts of a layer's bias gradient."""
     outputs = plan[layer, OUTPUTS]
-    slope = out_slopes if layer == plan.shape[0] - 1 else slopes.ctypes.data + plan[layer, OFFSET] * rows * size
+    start = plan[layer, OFFSET] * rows * kind.itemsize
+    at = out_slopes if layer == plan.shape[0] - 1 else slopes.ctypes.data + start
+    summed, target = matrix_at(kind, at, rows, outputs), matrix_at(kind, address, 1, outputs)
     strips = (outputs + TASK_COLUMNS - 1) // TASK_COLUMNS
     for strip in range(share * strips // SHARES, (share + 1) * strips // SHARES):
-        column = strip * TASK_COLUMNS
-        width = min(TASK_COLUMNS, outputs - column)
-        target = address + column * size
-        multiply_block(
-            one, one.ctypes.data, 0, 0, slope + column * size, outputs, 0, 0, target, outputs, 1, width, rows, 0
-        )
+        sum_rows(summed, target[0], strip * TASK_COLUMNS, min(outputs, (strip + 1) * TASK_COLUMNS))
 
 
 @kernel
@@ -150,10 +146,10 @@ def turn_share(share, layer, plan, turned):
 
 
 @kernel
-def stack_backward(x, plan, targets, values, out, g, one, slopes, turned, to_x):
+def stack_backward(x, plan, targets, values, out, g, slopes, turned, to_x):
     """All gradients of a stack from g (rows, outputs), the loss's gradient with respect to its output.
 
-    values, out: as stack_forward wrote them; one: an array that holds 1; slopes: scratch for rows · the sum of all
+    values, out: as stack_forward wrote them; slopes: scratch for rows · the sum of all
     outputs; turned: scratch for all weights; to_x (rows, inputs): written, or empty; targets (layers, 2): the addresses
     of each weight's and bias's gradient, 0 for one that nobody asks for.
     """
@@ -172,4 +168,4 @@ def stack_backward(x, plan, targets, values, out, g, one, slopes, turned, to_x):
             if targets[layer, 0]:
                 weight_share(share, x, layer, plan, targets[layer, 0], values, out_slopes, slopes)
             if targets[layer, 1]:
-                bias_share(share, one, layer, plan, targets[layer, 1], rows, out_slopes, slopes)
+                bias_share(share, x, layer, plan, targets[layer, 1], rows, out_slopes, slopes)

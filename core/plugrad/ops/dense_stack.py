@@ -14,7 +14,6 @@ from plugrad.op import op
 from plugrad.ops.arrays import plain
 from plugrad.ops.dense import FUSED
 
-_ONE = {np.dtype(t): np.ones(1, t) for t in (np.float32, np.float64)}
 _NOTHING = {np.dtype(t): (np.empty(0, t), np.empty((0, 0), t)) for t in (np.float32, np.float64)}
 
 _plans = {}
@@ -93,7 +92,7 @@ def _plan(parameters, activations):
             raise InputError(
                 f"dense_stack: expected an activation among {', '.join(map(str, FUSED))}, got {activation!r}"
             )
-        if weight.dtype != dtype or dtype not in _ONE or (bias is not None and bias.dtype != dtype):
+        if weight.dtype != dtype or dtype not in _NOTHING or (bias is not None and bias.dtype != dtype):
             raise PlugradError(f"dense_stack: expected parameters all of float32 or all of float64, got {weight.dtype}")
         if weight.ndim != 2 or weight.shape[0] != inputs or not weight.size:
             raise ShapeError(f"dense_stack, layer {layer}: expected weight ({inputs}, n), got {weight.shape}")
@@ -149,7 +148,7 @@ def dense_stack(x, *parameters, activations):
         run(
             flat, plan.table, plan.addresses(gradients), values, out,
             g if g.ndim == 2 else g.reshape(rows, plan.width),
-            _ONE[dtype], slopes, turned,
+            slopes, turned,
             no_matrix if to_x is None else to_x.reshape(rows, plan.inputs),
         )  # fmt: skip
 
