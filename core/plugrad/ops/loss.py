@@ -11,6 +11,7 @@ import numpy as np
 
 from plugrad import arena
 from plugrad.errors import InputError, ShapeError
+from plugrad.kernel import PARALLEL_ELEMENTS
 from plugrad.kernels import loss as kernels
 from plugrad.kernels.loss_loops import PIECE
 from plugrad.op import op
@@ -25,7 +26,7 @@ def elementwise(name, formula, input, target, reduction, first=0.0, second=0.0):
     target = same_shape(name, input, target)
     dtype = input.dtype
     outputs = Outputs(reduction, input.shape, (), dtype, PIECE)
-    formula(
+    (formula.parallel if input.size >= PARALLEL_ELEMENTS else formula.serial)(
         input.reshape(-1), target, dtype.type(first), dtype.type(second),
         outputs.scale(input.size), outputs.gradient.reshape(-1), outputs.values, outputs.sums,
     )  # fmt: skip

@@ -11,6 +11,8 @@ from plugrad.ops.arrays import plain
 REDUCTIONS = ("mean", "sum", "none")
 
 _FLOAT64 = np.dtype(np.float64)
+_FLOATS = {"f": np.dtype(np.float32), "d": _FLOAT64}
+_NOTHING = {dtype: np.empty(0, dtype) for dtype in _FLOATS.values()}
 
 
 def checked_reduction(name, reduction, allowed=REDUCTIONS):
@@ -23,9 +25,10 @@ def checked_reduction(name, reduction, allowed=REDUCTIONS):
 def floats(name, input):
     """`input`, if it is of float32 or float64, in the form that kernels take."""
     input = np.asarray(input)
-    if input.dtype.char not in "fd":
+    native = _FLOATS.get(input.dtype.char)  # in the machine's order of bytes
+    if native is None:
         raise InputError(f"{name}: expected an input of float32 or float64, got {input.dtype}")
-    return plain(input, np.dtype(input.dtype.char))  # in the machine's order of bytes
+    return plain(input, native)
 
 
 def same_shape(name, input, target, what="target"):
@@ -56,7 +59,7 @@ class Outputs:
         self.reduction, self.items, self.width, self.dtype = reduction, items, width, dtype
         self.count = math.prod(items)
         self.sums = arena.empty(((self.count + piece - 1) // piece,), _FLOAT64)
-        self.values = arena.empty((self.count if reduction == "none" else 0,), dtype)
+        self.values = arena.empty((self.count,), dtype) if reduction == "none" else _NOTHING[dtype]
         self.gradient = arena.empty((*items, *width), dtype)
 
     def scale(self, divisor):
@@ -69,7 +72,7 @@ class Outputs:
         """The loss. The pieces are added in order, in float64; the mean of nothing is NaN."""
         if self.reduction == "none":
             return self.values.reshape(self.items)
-        total = self.sums.sum()
+        total = self.sums.item() if self.sums.size == 1 else self.sums.sum()  # the same, at a tenth of the time
         if self.reduction == "mean":
             total = total / divisor if divisor else math.nan
         return np.asarray(total, self.dtype)
