@@ -11,9 +11,9 @@ DEPTH = 256
 # enough that a task outweighs its bookkeeping, small enough that a batch of 32 rows still splits by its columns.
 TASK_ROWS = 32
 TASK_COLUMNS = 64
-# From this many multiply-adds on (some 20 µs), a product is worth a parallel region. The region itself costs 2 to 4 µs,
+# From this many multiply-adds on (some 30 µs), a product is worth a parallel region. The region itself costs 2 to 4 µs,
 # but on a machine that is busy with other work its threads wait for each other, so small ones are better left alone.
-PARALLEL_WORK = 1_000_000
+PARALLEL_WORK = 1_500_000
 
 
 @kernel

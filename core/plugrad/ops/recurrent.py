@@ -130,7 +130,7 @@ def _rnn(
     return value, backward
 
 
-@op(name="section", example=lambda rng: (rng.normal(size=12), 2, (2, 4)))
+@op(example=lambda rng: (rng.normal(size=12), 2, (2, 4)))
 def _section(x, start, shape):
     """The numbers of a vector from `start` on as an array of `shape`."""
     size = int(np.prod(shape, dtype=np.int64))
