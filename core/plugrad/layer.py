@@ -36,6 +36,18 @@ class Layer:
         """
         return None
 
+    def as_scaling(self):
+        """(scale, shift, activation) for a layer that in prediction is activation(x * scale + shift), else None.
+
+        scale, shift: arrays, one number for each feature of the last axis. activation: a name that `plugrad.dense`
+        takes, or None. A container may let the layer before do this, by its `scaled`.
+        """
+        return None
+
+    def scaled(self, x, scale, shift, activation):
+        """activation(this layer's output * scale + shift) in one, for predictions; None for a layer that cannot."""
+        return None
+
     def __call__(self, *inputs):
         if not self._built:
             if mode.builder is None:

@@ -52,6 +52,15 @@ class _Convolution(pg.Layer):
         self.weight = pg.Parameter(np.concatenate(drawn, axis=-1))
         self.bias = pg.Parameter(np.zeros(made), decay=False) if self.use_bias else None
 
+    def scaled(self, x, scale, shift, activation):
+        """The convolution with another weight and bias, if nothing stands between it and the scaling."""
+        if self.activation is not None or type(self) not in (Conv1D, Conv2D):
+            return None
+        bias = shift if self.bias is None else self.bias.data * scale + shift
+        op = pg.conv1d if self._axes == 1 else pg.conv2d
+        options = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation, "groups": self.groups}
+        return op(x, self.weight.data * scale, bias, activation=activation, **options)
+
     def _apply(self, op, x, **options):
         options.update(stride=self.stride, padding=self.padding, dilation=self.dilation)
         if self.activation in FUSED:

@@ -6,6 +6,7 @@ import numpy as np
 
 import plugrad as pg
 from plugrad.errors import InputError, ShapeError
+from plugrad.ops.dense import FUSED as FUSED_BY_PRODUCTS
 from plugrad.ops.norm import FUSED
 from plugrad_layers.activations import ACTIVATIONS, check_activation
 
@@ -149,6 +150,12 @@ class BatchNorm(pg.Layer):
 
     def forward(self, x):
         return _activated(lambda fused: self._normalised(x, fused), self.activation)
+
+    def as_scaling(self):
+        if self.activation not in FUSED_BY_PRODUCTS or not self._built:
+            return None
+        scale = self.scale.data / np.sqrt(self.running_variance.value + self.scale.dtype.type(self.epsilon))
+        return scale, self.shift.data - self.running_mean.value * scale, self.activation
 
     def _normalised(self, x, activation):
         options = {"epsilon": self.epsilon, "activation": activation}

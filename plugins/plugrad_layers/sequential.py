@@ -4,7 +4,7 @@ import inspect
 from dataclasses import dataclass
 
 import plugrad as pg
-from plugrad.errors import InputError
+from plugrad.errors import InputError, ShapeError
 from plugrad_layers.dense import Dense
 
 # Weights of consecutive dense layers are read anew for every block of rows: they should fit into the second-level
@@ -15,6 +15,17 @@ STACK_BYTES = 1 << 20
 def takes_mask(layer):
     """Whether a layer's forward is `forward(x, mask, ...)`."""
     return list(inspect.signature(layer.forward).parameters)[1:2] == ["mask"]
+
+
+def _folded(layer, following, x):
+    """The output of two layers of which the second only scales, by one call; None where that cannot be."""
+    scaling = following.as_scaling()
+    if scaling is None or not layer._built:
+        return None
+    try:
+        return layer.scaled(x, *scaling)
+    except ShapeError:  # the layer itself says where it happened
+        return None
 
 
 def _run(layers, arrays, activations, x):
@@ -51,14 +62,23 @@ class Sequential(pg.Layer):
         return x
 
     def _in_stacks(self, x):
-        """The same as layer by layer, with consecutive dense layers computed by one call."""
+        """The same as layer by layer, with consecutive dense layers computed by one call.
+
+        In prediction a layer that does no more than scale and shift is computed by the one before where that can.
+        """
         waiting, arrays, activations, size = [], [], [], 0
-        for layer in self.layers:
+        folding = not pg.mode.recording and pg.mode.training is None
+        folded = None
+        for layer, following in zip(self.layers, [*self.layers[1:], None], strict=True):
+            if layer is folded:
+                folded = None
+                continue
             dense = layer.as_dense()
             if dense is None:
                 x = _run(waiting, arrays, activations, x) if waiting else x
                 waiting, arrays, activations, size = [], [], [], 0
-                x = layer(x)
+                both = _folded(layer, following, x) if folding and following is not None else None
+                x, folded = (layer(x), None) if both is None else (both, following)
                 continue
             weight = dense[0].data
             size += weight.nbytes

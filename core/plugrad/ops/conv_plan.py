@@ -20,7 +20,7 @@ PARTS_ELEMENTS = 4 << 20
 LEAST_SHARES = 4
 # Below these, the transforms of winograd's algorithm cost as much as they save: channels in times channels out, the
 # fewer of the two, and outputs along an axis.
-WINOGRAD_PRODUCTS, WINOGRAD_CHANNELS, WINOGRAD_OUTPUTS = 512, 8, 8
+WINOGRAD_PRODUCTS, WINOGRAD_CHANNELS, WINOGRAD_OUTPUTS = 256, 8, 8
 
 
 class Axis(NamedTuple):
