@@ -9,6 +9,7 @@ import numpy as np
 
 from plugrad import arena
 from plugrad.errors import PlugradError, ShapeError
+from plugrad.kernels.add import add
 from plugrad.sparse import SparseGradient
 
 
@@ -123,9 +124,9 @@ def _add(target, gradient, waiting, owned):
         if known is None:
             waiting[target] = gradient
         elif owned[target]:
-            np.add(known, gradient, out=known)
+            add(known, gradient, out=known)
         else:
-            waiting[target] = np.add(known, gradient, out=arena.empty(known.shape, known.dtype))
+            waiting[target] = add(known, gradient)
             owned[target] = True
 
 

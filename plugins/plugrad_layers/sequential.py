@@ -69,7 +69,7 @@ class Sequential(pg.Layer):
         waiting, arrays, activations, size = [], [], [], 0
         folding = not pg.mode.recording and pg.mode.training is None
         folded = None
-        for layer, following in zip(self.layers, [*self.layers[1:], None], strict=True):
+        for layer, following in zip(self.layers, [*self.layers[1:], None], strict=False):
             if layer is folded:
                 folded = None
                 continue

@@ -346,3 +346,23 @@ def test_tensors_have_the_methods_of_their_ops():
     assert x.transpose((2, 0, 1)).shape == x.transpose(2, 0, 1).shape == (1, 2, 3)
     assert x.cumsum(1).shape == x.shape
     assert x.argmax().item() == np.argmax(x.data)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+@pytest.mark.parametrize("layout", ["plain", "turned", "strided"])
+def test_large_sums_are_numpys(dtype, layout):
+    x = (np.random.default_rng(0).normal(size=(300, 400)) * 100).astype(dtype)
+    y = {"plain": x * 2, "turned": np.asfortranarray(x * 2), "strided": np.repeat(x * 2, 2, axis=1)[:, ::2]}[layout]
+    if dtype != np.int64:
+        x[0, :3] = np.nan, np.inf, -0.0
+        y[0, :3] = 1, -np.inf, -0.0
+    with np.errstate(invalid="ignore"):
+        expected = x + y
+    assert pg.add(x, y).data.tobytes() == expected.tobytes()
+
+
+def test_gradients_of_a_large_array_used_twice_are_added():
+    x = pg.Tensor(np.ones((300, 400), np.float32), requires_grad=True)
+    y = x * np.float32(2)
+    (y + y * np.float32(3) + pg.transpose(pg.transpose(y))).sum().backward()
+    assert (x.grad == 10).all()
