@@ -18,6 +18,7 @@ class AroundLast(pg.Layer):
         self.dense = layers.Dense(outputs)
 
     def forward(self, x):
+        x = x.data  # it is the model's input, which has no gradient: plain arithmetic will do
         last = x[:, -1:]
         return self.dense(x - last) + last
 
