@@ -62,6 +62,8 @@ def draw_slopes(results, path):
             for framework in names:
                 line = {value: rows[framework]["median_us"] for value, rows in chosen.items() if framework in rows}
                 panel.loglog(list(line), list(line.values()), marker="o", markersize=3, label=framework)
+            panel.set_xticks(list(chosen), [str(value) for value in chosen])
+            panel.set_xticks([], minor=True)
             panel.set_xlabel(name)
             panel.set_ylabel("µs per training step")
             panel.set_title(f"{name}, {count} thread{'s' if count > 1 else ''}")
