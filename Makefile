@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench quality lint clean
+.PHONY: help demo test test-slow test-bounds bench quality lint clean
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,9 @@ test: .venv/.installed  ## all tests but the slow ones
 
 test-slow: .venv/.installed  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+test-bounds: .venv/.installed  ## the engine's tests with every index of every kernel checked, which takes a compilation of its own
+	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest tests/plugrad
 
 bench: .venv/.bench  ## training steps and inference beside PyTorch and JAX
 	$(BIN)/python tests/benchmarks/training_steps.py --output bench-output
