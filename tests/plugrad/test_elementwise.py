@@ -358,7 +358,7 @@ def test_large_sums_are_numpys(dtype, layout):
         y[0, :3] = 1, -np.inf, -0.0
     with np.errstate(invalid="ignore"):
         expected = x + y
-    assert pg.add(x, y).data.tobytes() == expected.tobytes()
+        assert pg.add(x, y).data.tobytes() == expected.tobytes()
 
 
 def test_gradients_of_a_large_array_used_twice_are_added():

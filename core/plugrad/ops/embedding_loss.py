@@ -27,7 +27,8 @@ class _Rows:
         first, others = floats(name, first), [np.asarray(other) for other in others]
         self.dtype = first.dtype
         try:
-            spread = np.broadcast_arrays(first, *others)
+            common = np.broadcast_shapes(first.shape, *(other.shape for other in others))
+            spread = [np.broadcast_to(array, common) for array in (first, *others)]
         except ValueError:
             shapes = ", ".join(str(array.shape) for array in (first, *others))
             raise ShapeError(f"{name}: inputs of shapes {shapes} do not fit together") from None
