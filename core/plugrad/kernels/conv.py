@@ -149,7 +149,7 @@ def add_parts(parts, used, start, out, fresh):
                 out[j] += part[j]
 
 
-@kernel
+@kernel(inline=False)
 def finish_weight(share, p, parts, used, dw):
     """One share of the weight's gradient, out of the parts that stand in its transform and those that do not."""
     size = dw.size // 9 if p.winograd else dw.size

@@ -24,7 +24,7 @@ SHARES = 16
 SUMMED = 64
 
 
-@kernel
+@kernel(inline=False)
 def activate(y, first_row, last_row, first_column, last_column, activation):
     """Apply the activation in place to a block of y; RELU is applied in the tile and needs nothing here."""
     one = y.dtype.type(1)
@@ -63,7 +63,7 @@ def dense_forward(x, w, b, y, activation):
             activate(y, row, last_row, column, last_column, activation)
 
 
-@kernel
+@kernel(inline=False)
 def differentiate(y, g, dz, first, last, activation):
     """dz[first:last] = g · act'(z) for those rows, the derivative being told from y = act(z)."""
     one = y.dtype.type(1)

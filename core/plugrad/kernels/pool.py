@@ -86,33 +86,39 @@ def fill_the_row(row_windows, taps, across):
     )
 
 
+@kernel(inline=False)
+def max_pool_row(task, x, windows, taps, row_step, stride, y, where):
+    """One row of windows of max_pool_forward."""
+    _, height, across, channels = y.shape
+    width, line, step = taps.shape[0], x.shape[2] * channels, stride * channels
+    source, best, own = x.reshape(-1), y.reshape(-1), where.reshape(-1)
+    window, to = windows[task % height], task * across * channels
+    top = (task // height * x.shape[1] + window[0]) * line
+    if row_step == 1 and window[1] == 0 and fill_the_row(window, taps, across):
+        take_largest_of_four(source, top + taps[0, 2] * channels, line, step, best, own, to, across, channels)
+        return
+    for r in range(window[1], window[2]):
+        begun = across if r == window[1] else 0  # the windows from here on have met a tap before
+        for k in range(width):
+            first, last, tap = taps[k, 0], taps[k, 1], r * width + k
+            at = top + r * row_step * line + taps[k, 2] * channels
+            fresh = max(min(begun, last) - first, 0)
+            if fresh:
+                take_first(source, at, step, tap, best, own, to + first * channels, fresh, channels)
+                begun = first
+            if last - first > fresh:
+                at, low = at + fresh * step, to + (first + fresh) * channels
+                take_larger(source, at, step, tap, best, own, low, last - first - fresh, channels)
+
+
 @kernel
 def max_pool_forward(x, windows, taps, row_step, stride, y, where):
     """y = each window's largest element, where = its tap, row * width + column within the window.
 
     row_step: distance between a window's rows; stride: from a window to the next in a row.
     """
-    images, height, across, channels = y.shape
-    width, line, step = taps.shape[0], x.shape[2] * channels, stride * channels
-    source, best, own = x.reshape(-1), y.reshape(-1), where.reshape(-1)
-    for task in prange(images * height):
-        window, to = windows[task % height], task * across * channels
-        top = (task // height * x.shape[1] + window[0]) * line
-        if row_step == 1 and window[1] == 0 and fill_the_row(window, taps, across):
-            take_largest_of_four(source, top + taps[0, 2] * channels, line, step, best, own, to, across, channels)
-            continue
-        for r in range(window[1], window[2]):
-            begun = across if r == window[1] else 0  # the windows from here on have met a tap before
-            for k in range(width):
-                first, last, tap = taps[k, 0], taps[k, 1], r * width + k
-                at = top + r * row_step * line + taps[k, 2] * channels
-                fresh = max(min(begun, last) - first, 0)
-                if fresh:
-                    take_first(source, at, step, tap, best, own, to + first * channels, fresh, channels)
-                    begun = first
-                if last - first > fresh:
-                    at, low = at + fresh * step, to + (first + fresh) * channels
-                    take_larger(source, at, step, tap, best, own, low, last - first - fresh, channels)
+    for task in prange(y.shape[0] * y.shape[1]):
+        max_pool_row(task, x, windows, taps, row_step, stride, y, where)
 
 
 @kernel
@@ -137,32 +143,38 @@ def add_where(g, where, at, tap, out, to, step, count, channels):
         at, to = at + n, to + step
 
 
+@kernel(inline=False)
+def max_pool_row_backward(task, g, where, windows, cover, taps, row_step, stride, apart, gaps, dx):
+    """One row of elements of max_pool_backward."""
+    _, height, across, channels = dx.shape
+    line, width, step = g.shape[2] * channels, taps.shape[0], stride * channels
+    grad, own, out = g.reshape(-1), where.reshape(-1), dx.reshape(-1)
+    y, to = task % height, task * across * channels
+    first, last = cover[y, 0], cover[y, 1]
+    if gaps or not apart or first >= last:
+        clear(out, to, across * channels)
+    for i in range(first, last):
+        r = y - windows[i, 0]
+        if row_step > 1 and r % row_step:
+            continue
+        start = (task // height * g.shape[1] + i) * line
+        for k in range(width):
+            at, into, count = start + taps[k, 0] * channels, to + taps[k, 2] * channels, taps[k, 1] - taps[k, 0]
+            tap = r // row_step * width + k
+            if apart:
+                put_where(grad, own, at, tap, out, into, step, count, channels)
+            else:
+                add_where(grad, own, at, tap, out, into, step, count, channels)
+
+
 @kernel
 def max_pool_backward(g, where, windows, cover, taps, row_step, stride, apart, gaps, dx):
     """dx = the gradients of the windows whose largest element each element is.
 
     apart: no two windows overlap; gaps: some columns are in no window.
     """
-    images, height, across, channels = dx.shape
-    line, width, step = g.shape[2] * channels, taps.shape[0], stride * channels
-    grad, own, out = g.reshape(-1), where.reshape(-1), dx.reshape(-1)
-    for task in prange(images * height):
-        y, to = task % height, task * across * channels
-        first, last = cover[y, 0], cover[y, 1]
-        if gaps or not apart or first >= last:
-            clear(out, to, across * channels)
-        for i in range(first, last):
-            r = y - windows[i, 0]
-            if row_step > 1 and r % row_step:
-                continue
-            start = (task // height * g.shape[1] + i) * line
-            for k in range(width):
-                at, into, count = start + taps[k, 0] * channels, to + taps[k, 2] * channels, taps[k, 1] - taps[k, 0]
-                tap = r // row_step * width + k
-                if apart:
-                    put_where(grad, own, at, tap, out, into, step, count, channels)
-                else:
-                    add_where(grad, own, at, tap, out, into, step, count, channels)
+    for task in prange(dx.shape[0] * dx.shape[1]):
+        max_pool_row_backward(task, g, where, windows, cover, taps, row_step, stride, apart, gaps, dx)
 
 
 @kernel
