@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import traceback
+import warnings
 
 import click
 
@@ -162,7 +163,9 @@ def warmup(float64):
     from plugrad.kernel_cache import cache_folder
     from plugrad.warmup import check_writable, warm_up
 
-    check_writable(cache_folder())
+    with warnings.catch_warnings(action="ignore"):  # that it cannot be written is the error of the next line
+        folder = cache_folder()
+    check_writable(folder)
     failed = []
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         for dtype in (np.float32, np.float64) if float64 else (np.float32,):
@@ -174,7 +177,7 @@ def warmup(float64):
             failed += warm_up(show, dtype)
     for name, problem in failed:
         _say(f"plugrad: warning: {name}: {problem}")
-    _say(f"kernels are ready in {cache_folder()}")
+    _say(f"kernels are ready in {folder}")
 
 
 def _invoke(command, argv, prog_name):
