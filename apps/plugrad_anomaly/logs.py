@@ -1,37 +1,21 @@
 """Logs through the pipe: read → scan → templates → rows → features → detector."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 from plugrad.errors import InputError
 from plugrad_anomaly.calibrate import LEAST_ROWS
 from plugrad_anomaly.detector import PATTERN, Detector
-from plugrad_anomaly.explain import LogExplainer
 from plugrad_anomaly.features import LogFeatures
+from plugrad_anomaly.log_stream import LogStream
 from plugrad_anomaly.read import read_chunks
-from plugrad_anomaly.rows import Lines, Rows, Sessions, Windows
+from plugrad_anomaly.rows import Lines, Rows, new_grouper
 from plugrad_anomaly.scan import scan
+from plugrad_anomaly.scored import score_files
 from plugrad_anomaly.templates import Templates
 
 # The least deviation to divide a column by, in its own units: logarithms of counts, values and seconds.
 FLOORS = {"count": 0.1, "presence": 0.1, "value": 0.05, "gap": 0.1, "order": 0.1}
 BLOCK_OF = {"count": PATTERN, "presence": PATTERN, "value": "values", "gap": "gaps", "order": "order"}
-
-# Texts of unseen templates that are kept while scoring, so that a flood of them cannot fill the memory.
-MOST_NOVEL_TEXTS = 1000
-
-
-class ScoredRows(NamedTuple):
-    """Rows with their scores; all lists and arrays have one item a row. `reasons(i)` explains row i."""
-
-    files: list
-    first_lines: np.ndarray
-    last_lines: np.ndarray
-    ids: list
-    timestamps: np.ndarray
-    scores: np.ndarray
-    reasons: object
 
 
 class LogDetector:
@@ -68,25 +52,21 @@ class LogDetector:
         detector = Detector.fit(features.matrix(rows), blocks, floors, train)
         return cls(grouping, templates, features, detector)
 
-    def score(self, paths):
-        """Yield ScoredRows for log files, in order; memory grows with open sessions, and with windows not at all."""
-        novel = _Novel(self.templates)
-        grouper = new_grouper(self.grouping)
-        for rows in _grouped(paths, grouper, novel.ids):
-            if rows.size:
-                yield self._scored(rows, novel)
+    def units(self, paths):
+        """Which files are scored together: each by itself, or all where a session may go on in the next one."""
+        return [list(paths)] if "group_by" in self.grouping else [[path] for path in paths]
 
-    def _scored(self, rows, novel):
-        scores, contributions = self.detector.score(self.features.matrix(rows))
-        lines = rows.lines
-        first = rows.members[rows.offsets[:-1]]
-        # A session may go on in the next file; its lines are told by numbers of the file in which it begins.
-        same_file = lines.file[rows.members] == lines.file[np.repeat(first, np.diff(rows.offsets))]
-        last = rows.members[rows.offsets[:-1] + np.add.reduceat(same_file, rows.offsets[:-1], dtype=np.int64) - 1]
-        return ScoredRows(
-            [rows.files[f] for f in lines.file[first]], lines.line_number[first], lines.line_number[last], rows.key,
-            lines.timestamp[first], scores, LogExplainer(self, rows, contributions, novel.texts),
-        )  # fmt: skip
+    def stream(self):
+        """A LogStream for one unit."""
+        return LogStream(self)
+
+    def stream_from(self, state, arrays):
+        """The LogStream that goes on from a `state`."""
+        return LogStream.restored(self, state, arrays)
+
+    def score(self, paths):
+        """Yield ScoredRows for log files, in order."""
+        return score_files(self, paths)
 
     def state(self):
         """(JSON-able mapping, arrays) for a model file."""
@@ -107,30 +87,6 @@ class LogDetector:
         features = LogFeatures.from_state(state["features"], arrays)
         detector = Detector.from_state(state["detector"], arrays, model, len(features.columns))
         return cls(state["grouping"], templates, features, detector)
-
-
-class _Novel:
-    """Ids for lines in scoring: those of training, then new ones for templates never seen, with their texts."""
-
-    def __init__(self, known):
-        self.known = known
-        self.late = Templates(max_templates=MOST_NOVEL_TEXTS)
-
-    def ids(self, hashes, data, starts, ends):
-        ids = self.known.ids(hashes)
-        new = np.flatnonzero(ids == self.known.unseen)
-        if new.size:
-            ids[new] = self.known.unseen + self.late.learn(hashes[new], data, starts[new], ends[new])
-        return ids
-
-    @property
-    def texts(self):
-        return self.known.texts + self.late.texts
-
-
-def new_grouper(grouping):
-    """Windows or Sessions for a grouping. Raises InputError for a bad pattern or number."""
-    return Sessions(grouping["group_by"]) if "group_by" in grouping else Windows(grouping["window_lines"])
 
 
 def _grouped(paths, grouper, ids_of):

@@ -12,6 +12,7 @@ from plugrad.errors import InputError
 
 NEWLINE = 10
 GZIP_MAGIC = b"\x1f\x8b"
+SEARCHED_BYTES = 1 << 16  # at the end of a chunk, for its last newline, before all of it is
 HEAD_BYTES = 1 << 16  # how much of a file is looked at to tell text from binary
 READ_BYTES = 1 << 17
 MOST_BYTES_AT_ONCE = 1 << 20
@@ -39,8 +40,22 @@ class Chunk:
     offset: int
     first_line: int
 
+    @property
+    def end(self) -> int:
+        """Position behind the chunk in the (decompressed) file, in bytes: the next one's offset."""
+        return self.offset + self.data.size
 
-def read_chunks(path, chunk_bytes=4 << 20) -> Iterator[Chunk]:
+
+def last_line_end(data):
+    """Where bytes that start a line may be cut: behind the last newline, 0 where there is none."""
+    newlines = np.flatnonzero(data[-SEARCHED_BYTES:] == NEWLINE)
+    if not newlines.size and data.size > SEARCHED_BYTES:
+        newlines = np.flatnonzero(data == NEWLINE)
+        return int(newlines[-1]) + 1 if newlines.size else 0
+    return max(0, data.size - SEARCHED_BYTES) + int(newlines[-1]) + 1 if newlines.size else 0
+
+
+def read_chunks(path, chunk_bytes=4 << 20, boundary=last_line_end) -> Iterator[Chunk]:
     """Yield the lines of a file, in order, as Chunks of about chunk_bytes bytes.
 
     path: a file, plain or gzip (told by its first bytes, not by its name; members may follow one another), or
@@ -55,7 +70,7 @@ def read_chunks(path, chunk_bytes=4 << 20) -> Iterator[Chunk]:
         raise ValueError(f"chunk_bytes must be at least 1, got {chunk_bytes}")
     shown = _shown(path)
     with open_text(path) as stream:
-        yield from _cut(stream, shown, chunk_bytes)
+        yield from _cut(stream, shown, chunk_bytes, boundary)
 
 
 def open_text(path, expected="lines of text") -> io.BufferedReader:
@@ -228,8 +243,8 @@ def _check_text(head, shown, expected):
         )
 
 
-def _cut(stream, shown, chunk_bytes):
-    carried = np.empty(0, dtype=np.uint8)  # the start of a line whose end was not read yet
+def _cut(stream, shown, chunk_bytes, boundary):
+    carried = np.empty(0, dtype=np.uint8)  # the start of a record whose end was not read yet
     offset, first_line = 0, 1
     while True:
         # Reading at least as much as is carried keeps the copying linear in the length of a long line.
@@ -240,7 +255,7 @@ def _cut(stream, shown, chunk_bytes):
         size = carried.size + len(part)
         buffer[carried.size : size] = np.frombuffer(part, dtype=np.uint8)
         at_end = len(part) < wanted
-        cut = size if at_end else carried.size + part.rfind(b"\n") + 1 if b"\n" in part else 0
+        cut = size if at_end else boundary(buffer[:size])
         if cut:
             data = buffer[:cut]
             yield Chunk(data, shown, offset, first_line)

@@ -39,6 +39,10 @@ class Lines(NamedTuple):
         source = np.repeat(self.value_offsets[index] - offsets[:-1], lengths) + np.arange(offsets[-1])
         return Lines(*(a[index] for a in self[:5]), offsets, self.values[source])
 
+    def arrays(self):
+        """name -> array, for a state; `Lines(**arrays)` makes the same lines."""
+        return self._asdict()
+
     @classmethod
     def join(cls, parts):
         """All lines of a list of Lines, one after another; of none, no lines."""
@@ -105,10 +109,18 @@ def no_lines():
 
 
 class _Grouper:
-    """What both groupings share: the numbering of files, and the Lines of a chunk."""
+    """What the groupings share: the numbering of files, the Lines of a chunk, and how they are used.
+
+    `match(chunk, scanned)` finds what `feed` needs beside the scan; it changes nothing, so a thread may run it ahead.
+    `feed(chunk, scanned, ids, matched)` adds a chunk and gives the Rows that close with it; `finish()` gives the rest.
+    `state()` between two calls is (JSON-able mapping, name -> array); `restore` puts a fresh grouper into that state.
+    """
 
     def __init__(self):
         self.files: list[str] = []
+
+    def match(self, chunk, scanned):
+        """Nothing, for groupings that look at line numbers or times alone."""
 
     def _begin(self, chunk):
         """Whether a file starts with this chunk: the same path may be read twice."""
@@ -148,12 +160,13 @@ class Windows(_Grouper):
         self.lines = lines
         self._open = no_lines()
 
-    def feed(self, chunk, scanned, ids) -> Rows:
+    def feed(self, chunk, scanned, ids, matched=None) -> Rows:
         """The windows that are full with this chunk, behind the rest of the file before, if a new one starts.
 
         chunk: Chunk, in the order in which `read_chunks` yields them.
         scanned: its ScannedLines.
         ids: int32 (lines,), from `Templates`.
+        matched: from `match`.
         """
         rest = 0
         if self._begin(chunk):
@@ -171,6 +184,14 @@ class Windows(_Grouper):
         lines, self._open = self._open, no_lines()
         size = lines.template.size
         return self._windows([size] * (size > 0), lines)
+
+    def state(self):
+        """The lines of the window that is not full yet."""
+        return {"files": list(self.files)}, self._open.arrays()
+
+    def restore(self, state, arrays):
+        """Go on from what `state` gave."""
+        self.files, self._open = list(state["files"]), Lines(**arrays)
 
     def _windows(self, lengths, lines):
         return self._rows(lengths, np.arange(lines.template.size), lines, [""] * len(lengths))
@@ -201,10 +222,20 @@ class Sessions(_Grouper):
         self._group = 1 if self._pattern.groups else 0
         self._forget()
 
-    def feed(self, chunk, scanned, ids) -> Rows:
+    def match(self, chunk, scanned):
+        """Every key of the chunk: int64 indexes of their lines, ascending, and a list of bytes."""
+        data = chunk.data.tobytes()
+        spans = enumerate(zip(scanned.starts.tolist(), scanned.ends.tolist(), strict=True))
+        # One search over the whole chunk would be 10 % faster, but lets [^,]+ or a look-ahead reach the next
+        # line.
+        found = [(i, m[self._group]) for i, (s, e) in spans for m in self._pattern.finditer(data[s:e])]
+        found = [(i, key) for i, key in found if key]
+        return np.array([i for i, _ in found], dtype=np.int64), [key for _, key in found]
+
+    def feed(self, chunk, scanned, ids, matched=None) -> Rows:
         """Add the lines of a chunk (arguments as for `Windows.feed`); the sessions that had to be closed."""
         self._begin(chunk)
-        line, keys = self._matches(chunk, scanned)
+        line, keys = self.match(chunk, scanned) if matched is None else matched
         number = np.array([self._numbers.setdefault(key, len(self._numbers)) for key in keys], dtype=np.int64)
         if number.size:
             # Sorted by line, and a key counts once in a line.
@@ -227,6 +258,24 @@ class Sessions(_Grouper):
         lines, members, sessions, keys = self._joined()
         self._forget()
         return self._emit(lines, members, sessions, keys)
+
+    def state(self):
+        """The open sessions and their lines."""
+        lines, members, sessions, keys = self._joined()
+        # Keys are any bytes: Latin-1 writes each as the character of its number.
+        state = {"files": list(self.files), "keys": [key.decode("latin-1") for key in keys]}
+        state |= {"unmatched": self.unmatched, "closed_early": self.closed_early}
+        return state, lines.arrays() | {"members": members, "sessions": sessions}
+
+    def restore(self, state, arrays):
+        """Go on from what `state` gave."""
+        self.files, self.unmatched, self.closed_early = list(state["files"]), state["unmatched"], state["closed_early"]
+        self._numbers = {key.encode("latin-1"): number for number, key in enumerate(state["keys"])}
+        self._keep(Lines(**{name: arrays[name] for name in Lines._fields}), arrays["members"], arrays["sessions"])
+
+    def _keep(self, lines, members, sessions):
+        self._lines_open, self._members, self._sessions = [lines], [members], [sessions]
+        self._line_count, self._member_count = lines.template.size, members.size
 
     def _forget(self):
         self._numbers: dict[bytes, int] = {}  # key -> number, in the order of first lines
@@ -259,19 +308,13 @@ class Sessions(_Grouper):
         self._forget()
         kept = _only(lines, members, sessions, keys, ~closed)
         self._numbers = {key: number for number, key in enumerate(kept[3])}
-        self._lines_open, self._members, self._sessions = [kept[0]], [kept[1]], [kept[2]]
-        self._line_count, self._member_count = kept[0].template.size, kept[1].size
+        self._keep(*kept[:3])
         return self._emit(*_only(lines, members, sessions, keys, closed))
 
-    def _matches(self, chunk, scanned):
-        """Every key of the chunk: int64 indexes of their lines, ascending, and a list of bytes."""
-        data = chunk.data.tobytes()
-        spans = enumerate(zip(scanned.starts.tolist(), scanned.ends.tolist(), strict=True))
-        # One search over the whole chunk would be 10 % faster, but lets [^,]+ or a look-ahead reach the next
-        # line.
-        found = [(i, m[self._group]) for i, (s, e) in spans for m in self._pattern.finditer(data[s:e])]
-        found = [(i, key) for i, key in found if key]
-        return np.array([i for i, _ in found], dtype=np.int64), [key for _, key in found]
+
+def new_grouper(grouping):
+    """The grouper for {"window_lines": n} or {"group_by": pattern}. Raises InputError for a bad pattern or number."""
+    return Sessions(grouping["group_by"]) if "group_by" in grouping else Windows(grouping["window_lines"])
 
 
 def _only(lines, members, sessions, keys, wanted):

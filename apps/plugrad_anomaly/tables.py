@@ -6,7 +6,7 @@ from plugrad.errors import InputError
 from plugrad_anomaly.calibrate import LEAST_ROWS
 from plugrad_anomaly.detector import PATTERN, Detector
 from plugrad_anomaly.explain import number_text, range_text, ranked
-from plugrad_anomaly.logs import ScoredRows
+from plugrad_anomaly.scored import ScoredRows
 from plugrad_anomaly.table import Schema, TablePart, is_missing, listed, read_parts
 
 # The least deviation to divide a column by: a scaled number has a deviation near 1, a flag at most 0.5.

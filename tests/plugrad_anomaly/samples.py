@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 
-from plugrad_anomaly.logs import ScoredRows
+from plugrad_anomaly.scored import ScoredRows
 
 
 def log_text(rows=60, seed=1):

@@ -1,0 +1,1 @@
+"""The verbs of `plugrad anomaly`, one file each; what they share is in `options`."""

@@ -1,0 +1,91 @@
+"""Chunks of a log → scored rows, with a state between them."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from plugrad_anomaly.explain import LogExplainer
+from plugrad_anomaly.read import Chunk, last_line_end
+from plugrad_anomaly.rows import new_grouper
+from plugrad_anomaly.scan import ScannedLines, scan
+from plugrad_anomaly.scored import ScoredRows
+from plugrad_anomaly.templates import Templates
+
+# Texts of unseen templates that are kept while scoring, so that a flood of them cannot fill the memory.
+MOST_NOVEL_TEXTS = 1000
+
+
+class PreparedLines(NamedTuple):
+    """A chunk with what its lines alone tell: the scan, int32 ids of known templates, and what the grouper matched."""
+
+    chunk: Chunk
+    scanned: ScannedLines
+    ids: np.ndarray
+    matched: object
+
+
+class LogStream:
+    """Scores the lines of one unit, chunk by chunk; see `scored.score_files`. Memory grows with open rows alone."""
+
+    boundary = staticmethod(last_line_end)
+
+    def __init__(self, detector):
+        self.detector = detector
+        self.grouper = new_grouper(detector.grouping)
+        self.late = Templates(max_templates=MOST_NOVEL_TEXTS)  # templates never seen in training, from their own 0
+
+    def prepare(self, chunk):
+        """Scan a chunk: PreparedLines."""
+        scanned = scan(chunk.data)
+        ids = self.detector.templates.ids(scanned.hashes)
+        return PreparedLines(chunk, scanned, ids, self.grouper.match(chunk, scanned))
+
+    def add(self, prepared):
+        """The ScoredRows that close with a prepared chunk."""
+        chunk, scanned, ids, matched = prepared
+        unseen = self.detector.templates.unseen
+        new = np.flatnonzero(ids == unseen)
+        if new.size:
+            late = self.late.learn(scanned.hashes[new], chunk.data, scanned.starts[new], scanned.ends[new])
+            ids = ids.copy()
+            ids[new] = unseen + late
+        return self._scored(self.grouper.feed(chunk, scanned, ids, matched))
+
+    def finish(self):
+        """The ScoredRows that are left at the end of the unit."""
+        return self._scored(self.grouper.finish())
+
+    def state(self):
+        """(JSON-able mapping, name -> array) of what was read and is not scored yet."""
+        grouper, arrays = self.grouper.state()
+        late = self.late.state()
+        arrays = {f"grouper.{name}": array for name, array in arrays.items()}
+        arrays["late.hashes"] = late.pop("hashes")
+        return {"grouper": grouper, "late": late}, arrays
+
+    @classmethod
+    def restored(cls, detector, state, arrays):
+        """The stream that `state` came from."""
+        stream = cls(detector)
+        stream.late = Templates.from_state({**state["late"], "hashes": arrays["late.hashes"]})
+        prefix = "grouper."
+        own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        stream.grouper.restore(state["grouper"], own)
+        return stream
+
+    def _scored(self, rows):
+        detector = self.detector
+        scores, contributions = detector.detector.score(detector.features.matrix(rows))
+        lines = rows.lines
+        first = rows.members[rows.offsets[:-1]]
+        last = first
+        if rows.size:
+            # A session may go on in the next file; its lines are told by numbers of the file in which it begins.
+            same_file = lines.file[rows.members] == lines.file[np.repeat(first, np.diff(rows.offsets))]
+            counts = np.add.reduceat(same_file, rows.offsets[:-1], dtype=np.int64)
+            last = rows.members[rows.offsets[:-1] + counts - 1]
+        texts = detector.templates.texts + self.late.texts
+        return ScoredRows(
+            [rows.files[f] for f in lines.file[first]], lines.line_number[first], lines.line_number[last], rows.key,
+            lines.timestamp[first], scores, LogExplainer(detector, rows, contributions, texts),
+        )  # fmt: skip

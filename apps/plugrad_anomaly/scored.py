@@ -1,0 +1,53 @@
+"""What a detector says of rows, and how files go through it: the same loop for logs and tables."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from plugrad_anomaly.read import read_chunks
+
+
+class ScoredRows(NamedTuple):
+    """Rows with their scores; all lists and arrays have one item a row.
+
+    files: list of paths; first_lines, last_lines: int64 (rows,), from 1 in the file; ids: list[str], "" for none;
+    timestamps: float64 (rows,), seconds since 1970 UTC, NaN for none; scores: float64 (rows,), calibrated.
+    reasons: function of a row's number, giving the list of its reasons, the weightiest first.
+    passed: name -> list[str], columns of the input that are written before the score.
+    """
+
+    files: list
+    first_lines: np.ndarray
+    last_lines: np.ndarray
+    ids: list
+    timestamps: np.ndarray
+    scores: np.ndarray
+    reasons: Callable[[int], list]
+    passed: dict = {}  # noqa: RUF012 - never written to
+
+    @property
+    def size(self) -> int:
+        """The number of rows; `len` would be that of the tuple."""
+        return len(self.ids)
+
+
+def score_files(detector, paths) -> Iterator[ScoredRows]:
+    """Score files, unit by unit (`detector.units`), in order.
+
+    A unit is what must be scored together: a file, or all files where a row may span them. A Stream
+    (`detector.stream()`) takes the chunks of one unit:
+
+    - `prepare(chunk)`: what depends on the chunk alone; it changes nothing, so a thread may run it ahead;
+    - `add(prepared)`: the ScoredRows that close with the chunk, perhaps none;
+    - `finish()`: the ScoredRows that are left;
+    - `state()`: between two calls of `add`, (JSON-able mapping, name -> array) with which
+      `detector.stream_from(state, arrays)` goes on in another process;
+    - `boundary`: where `read_chunks` may cut.
+    """
+    for unit in detector.units(paths):
+        stream = detector.stream()
+        for path in unit:
+            for chunk in read_chunks(path, boundary=stream.boundary):
+                yield stream.add(stream.prepare(chunk))
+        yield stream.finish()
