@@ -6,9 +6,10 @@ from plugrad.errors import InputError
 from plugrad_anomaly.calibrate import LEAST_ROWS
 from plugrad_anomaly.detector import PATTERN, Detector
 from plugrad_anomaly.features import LogFeatures
+from plugrad_anomaly.grouping import new_grouper, spans_files
 from plugrad_anomaly.log_stream import LogStream
 from plugrad_anomaly.read import read_chunks
-from plugrad_anomaly.rows import Lines, Rows, new_grouper
+from plugrad_anomaly.rows import Rows
 from plugrad_anomaly.scan import scan
 from plugrad_anomaly.scored import score_files
 from plugrad_anomaly.templates import Templates
@@ -21,7 +22,7 @@ BLOCK_OF = {"count": PATTERN, "presence": PATTERN, "value": "values", "gap": "ga
 class LogDetector:
     """Everything that scoring a log needs: grouping, templates, features, detector.
 
-    grouping: {"window_lines": n} or {"group_by": pattern}.
+    grouping: see `grouping.new_grouper`.
     """
 
     kind = "log"
@@ -35,7 +36,7 @@ class LogDetector:
         templates = Templates()
         grouper = new_grouper(grouping)
         parts = [rows for chunk_rows in _grouped(paths, grouper, templates.learn) if (rows := chunk_rows).size]
-        rows = join_rows(parts)
+        rows = Rows.join(parts)
         _say_what_was_read(rows, templates, grouper, say)
         if rows.size < 2 * LEAST_ROWS:
             raise InputError(
@@ -54,7 +55,7 @@ class LogDetector:
 
     def units(self, paths):
         """Which files are scored together: each by itself, or all where a session may go on in the next one."""
-        return [list(paths)] if "group_by" in self.grouping else [[path] for path in paths]
+        return [list(paths)] if spans_files(self.grouping) else [[path] for path in paths]
 
     def stream(self):
         """A LogStream for one unit."""
@@ -96,25 +97,6 @@ def _grouped(paths, grouper, ids_of):
             scanned = scan(chunk.data)
             yield grouper.feed(chunk, scanned, ids_of(scanned.hashes, chunk.data, scanned.starts, scanned.ends))
     yield grouper.finish()
-
-
-def join_rows(parts):
-    """All rows of a list of Rows as one."""
-    if len(parts) == 1:
-        return parts[0]
-    shifts = np.cumsum([0, *(p.lines.template.size for p in parts)])
-    members = [p.members + shift for p, shift in zip(parts, shifts, strict=False)]
-    lengths = np.concatenate([np.diff(p.offsets) for p in parts] or [np.empty(0, np.int64)])
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    key = [k for p in parts for k in p.key]
-    empty = [np.empty(0, np.int64)]
-    return Rows(
-        offsets,
-        np.concatenate(members or empty),
-        Lines.join([p.lines for p in parts]),
-        key,
-        parts[-1].files if parts else [],
-    )
 
 
 def _say_what_was_read(rows, templates, grouper, say):

@@ -54,8 +54,8 @@ def train(files, model, kind, window_lines, group_by, id_column, fpr, seed, epoc
             raise InputError("--window-lines and --group-by are for logs; a row of a CSV file is a row")
         detector = TableDetector.fit(files, id_column, fit_model, say)
     else:
+        from plugrad_anomaly.grouping import new_grouper
         from plugrad_anomaly.logs import LogDetector
-        from plugrad_anomaly.rows import new_grouper
 
         if id_column:
             raise InputError("--id-column is for CSV files; sessions of a log are told apart by --group-by")
