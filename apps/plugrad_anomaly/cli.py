@@ -5,6 +5,7 @@ import click
 from plugrad.cli import CommandGroup
 from plugrad_anomaly.commands.evaluate import evaluate
 from plugrad_anomaly.commands.score import score
+from plugrad_anomaly.commands.threshold import threshold
 from plugrad_anomaly.commands.train import train
 
 
@@ -19,5 +20,5 @@ def anomaly():
     """
 
 
-for verb in (train, score, evaluate):
+for verb in (train, score, evaluate, threshold):
     anomaly.add_command(verb)

@@ -27,8 +27,9 @@ class LogDetector:
 
     kind = "log"
 
-    def __init__(self, grouping, templates, features, detector):
+    def __init__(self, grouping, templates, features, detector, held_out_seconds=None):
         self.grouping, self.templates, self.features, self.detector = grouping, templates, features, detector
+        self.held_out_seconds = held_out_seconds  # the time that the held-out rows cover, None without times
 
     @classmethod
     def fit(cls, paths, grouping, train, say=lambda text: None):
@@ -51,7 +52,10 @@ class LogDetector:
             blocks.setdefault(BLOCK_OF[kind], []).extend(np.flatnonzero(kinds == kind))
         floors = np.array([FLOORS[kind] for kind in kinds])
         detector = Detector.fit(features.matrix(rows), blocks, floors, train)
-        return cls(grouping, templates, features, detector)
+        times = rows.lines.timestamp[rows.members[rows.offsets[:-1]]][-detector.held_out_scores().size :]
+        known = times[~np.isnan(times)]
+        seconds = float(np.ptp(known)) if known.size else 0.0
+        return cls(grouping, templates, features, detector, seconds or None)
 
     def units(self, paths):
         """Which files are scored together: each by itself, or all where a session may go on in the next one."""
@@ -74,6 +78,7 @@ class LogDetector:
         features, arrays = self.features.state()
         detector, more = self.detector.state()
         state = {"grouping": self.grouping, "features": features, "detector": detector}
+        state["held_out_seconds"] = self.held_out_seconds
         templates = self.templates.state()
         arrays |= more | {"template_hashes": templates.pop("hashes")}
         return state | {"templates": templates}, arrays
@@ -87,7 +92,10 @@ class LogDetector:
         new_grouper(state["grouping"])
         features = LogFeatures.from_state(state["features"], arrays)
         detector = Detector.from_state(state["detector"], arrays, model, len(features.columns))
-        return cls(state["grouping"], templates, features, detector)
+        seconds = state["held_out_seconds"]
+        if seconds is not None and not 0 < float(seconds) < np.inf:
+            raise ValueError("its held-out rows cover no time")
+        return cls(state["grouping"], templates, features, detector, seconds)
 
 
 def _grouped(paths, grouper, ids_of):

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from samples import scored
 
 from plugrad.errors import InputError
-from plugrad_anomaly.calibrate import Calibration, threshold_for
+from plugrad_anomaly.calibrate import Calibration
 from plugrad_anomaly.detector import Detector, standardise
 from plugrad_anomaly.evaluate import evaluate
 from plugrad_anomaly.features import LogFeatures
 from plugrad_anomaly.labels import Labels, measure, read_labels, row_kinds
 from plugrad_anomaly.model import train_autoencoders
 from plugrad_anomaly.rows import Lines, Rows
+from plugrad_anomaly.threshold import score_for
 
 # Calibration
 
@@ -43,7 +44,7 @@ def test_an_exponential_tail_is_recovered():
     calibration = Calibration(held_out)
     for rate in (1e-3, 1e-5, 1e-8):
         raw = -3.0 * math.log(rate)  # the exact score that this share of rows reaches
-        assert calibration(raw) == pytest.approx(threshold_for(rate), rel=0.06)
+        assert calibration(raw) == pytest.approx(score_for(rate), rel=0.06)
 
 
 def test_constant_held_out_scores():
@@ -188,7 +189,7 @@ def test_planted_values_weigh_most_in_their_own_column(detector):
 def test_the_rate_of_new_normal_rows_is_the_one_asked_for(detector):
     scores = detector.score(related(20_000, 2))[0]
     for rate in (0.1, 0.01):  # 300 held-out rows tell a rate of 0.01 to within a factor of three
-        assert rate / 3 < np.mean(scores > threshold_for(rate)) < 3 * rate
+        assert rate / 3 < np.mean(scores > score_for(rate)) < 3 * rate
 
 
 def test_missing_values_are_not_odd(detector):

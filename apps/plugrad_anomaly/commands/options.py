@@ -18,6 +18,30 @@ INPUT = click.option(
 )  # fmt: skip
 
 
+def threshold_options(command):
+    """The ways to set a threshold, each excluding the others; the command gets them as keywords."""
+    for option in reversed(_THRESHOLDS):
+        command = option(command)
+    return command
+
+
+def wanted_threshold(fpr, false_alarms, contamination, top, threshold):
+    """What `threshold.choose` takes, from the options' values."""
+    wanted = {"fpr": fpr, "false_alarms": false_alarms, "contamination": contamination, "top": top}
+    return wanted | {"score": threshold}
+
+
+_THRESHOLDS = [
+    click.option("--fpr", type=float, metavar="RATE",
+                 help="The share of normal rows that may be called anomalous (default: 0.001)."),
+    click.option("--false-alarms", metavar="N/SPAN", help="How many false alarms: 1/day, 5/hour, 2/week."),
+    click.option("--contamination", type=float, metavar="SHARE",
+                 help="The training data are not clean: so large a share of them is anomalous."),
+    click.option("--top", type=int, metavar="N", help="As many of the held-out rows are above the threshold."),
+    click.option("--threshold", type=float, metavar="SCORE", help="The score itself."),
+]  # fmt: skip
+
+
 def say(text):
     """A message for a person, on standard error."""
     click.echo(text, err=True)
@@ -31,16 +55,6 @@ def refuse(path, force):
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
         raise InputError(f"no such folder: {folder}; expected one that exists", path)
-
-
-def input_kind(files, kind):
-    """Whether files are "log" or "csv", by their names where `kind` is "auto"."""
-    if kind != "auto":
-        return kind
-    tables = [name.lower().removesuffix(".gz").endswith((".csv", ".tsv")) for name in files]
-    if any(tables) and not all(tables):
-        raise InputError("logs and CSV files cannot be learnt together; give one kind, or say --input")
-    return "csv" if all(tables) else "log"
 
 
 def progress(parts):
