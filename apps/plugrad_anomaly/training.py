@@ -29,10 +29,17 @@ def input_kind(files, kind="auto"):
     """Whether files are "log" or "csv", by their names where `kind` is "auto"."""
     if kind != "auto":
         return kind
-    tables = [name.lower().removesuffix(".gz").endswith((".csv", ".tsv")) for name in files]
+    tables = [_plain_name(name).endswith((".csv", ".tsv")) for name in files]
     if any(tables) and not all(tables):
         raise InputError("logs and CSV files cannot be learnt together; give one kind, or say --input")
     return "csv" if all(tables) else "log"
+
+
+def _plain_name(name):
+    name = name.lower()
+    for ending in (".gz", ".zst", ".bz2", ".xz"):
+        name = name.removesuffix(ending)
+    return name
 
 
 def _trainer(seed, epochs, say):

@@ -7,14 +7,15 @@ import time
 import click
 
 from plugrad.errors import InputError
+from plugrad_anomaly.sources import expand
 
-FILES = click.argument("files", nargs=-1, required=True, metavar="FILES…")
+FILES = click.argument("files", nargs=-1, required=True, metavar="FILES…", callback=lambda _, __, given: expand(given))
 MODEL = click.option("-m", "--model", "model", required=True, metavar="FILE", help="The model file.")
 FORCE = click.option("--force", is_flag=True, help="Replace an output that exists.")
 OUTPUT = click.option("-o", "--output", metavar="FILE", help="Where the result goes (default: standard output).")
 INPUT = click.option(
     "--input", "kind", type=click.Choice(["auto", "log", "csv"]), default="auto", show_default=True,
-    help="What the files are; auto: CSV where the name ends in .csv or .tsv (.gz), logs otherwise.",
+    help="What the files are; auto: CSV where the name ends in .csv or .tsv (also compressed), logs otherwise.",
 )  # fmt: skip
 
 
