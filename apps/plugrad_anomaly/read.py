@@ -110,7 +110,7 @@ def open_bytes(path) -> io.BufferedReader:
         try:
             file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by the reader that is returned
         except OSError as error:
-            raise _cannot_open(error, shown) from None
+            raise cannot_open(error, shown) from None
     # Two reads may be needed: a pipe hands over what is there, be it a single byte.
     head = read_some(file, compression.HEAD_BYTES, shown)
     kind = compression.kind_of(head)
@@ -122,7 +122,8 @@ def _shown(path):
     return "<stdin>" if path == "-" else str(path)
 
 
-def _cannot_open(error, shown):
+def cannot_open(error, shown):
+    """The InputError for an OSError of opening a file."""
     if isinstance(error, FileNotFoundError):
         return InputError("no such file; expected a log file, plain or compressed, or - for standard input", path=shown)
     if isinstance(error, IsADirectoryError):
