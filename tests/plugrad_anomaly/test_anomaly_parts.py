@@ -253,21 +253,29 @@ def test_kinds_of_rows():
 
 
 def test_measures_counted_by_hand():
-    kinds, scores = ["x", "", "x", "", "", "x"], [5.0, 4.0, 1.0, 1.0, 2.0, 3.0]
-    found = measure(kinds, scores, 2.5)
+    truth, scores = np.array([1, 0, 1, 0, 0, 1], bool), [5.0, 4.0, 1.0, 1.0, 2.0, 3.0]
+    found = measure(truth, scores, 2.5)
     counts = [found[name] for name in ("rows", "anomalies", "found", "missed", "false_alarms")]
     assert counts == [6, 3, 2, 1, 1]
     assert found["false_alarm_rate"] == pytest.approx(1 / 3)
     assert (found["precision"], found["recall"], found["f1"]) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
     assert found["roc_auc"] == pytest.approx((3 + 2 + 0.5) / 9)
-    assert measure(["", ""], [1.0, 2.0], 1.5)["roc_auc"] is None
-    assert measure([], [], 1.0)["f1"] == 0
+    assert measure(np.zeros(2, bool), [1.0, 2.0], 1.5)["roc_auc"] is None
+    assert measure(np.zeros(0, bool), [], 1.0)["f1"] == 0
 
 
 def test_evaluation_counts_by_kind():
     parts = [scored(["a", "b"], [1, 2], [1, 2], [5, 0]), scored(["c", "d"], [3, 4], [3, 4], [0, 9])]
-    result = evaluate(Labels({"a": "spike", "c": "spike", "z": "drift"}, []), parts, 3.0)
+    result, truth, scores = evaluate(Labels({"a": "spike", "c": "spike", "z": "drift"}, []), parts, 3.0)
+    assert (truth.tolist(), scores.tolist()) == ([True, False, True, False], [5, 0, 0, 9])
+    assert result["false_alarms_per_day"] is None
     assert result["found_by_kind"] == {"spike": (1, 2)}
     assert (result["found"], result["missed"], result["false_alarms"]) == (1, 1, 1)
     with pytest.raises(InputError, match="no label belongs"):
         evaluate(Labels({"z": "drift"}, []), parts, 3.0)
+
+
+def test_false_alarms_a_day_are_counted_over_the_time_of_the_rows():
+    part = scored(["a", "b"], [1, 2], [1, 2], [5, 9])._replace(timestamps=np.array([0.0, 43_200.0]))
+    result = evaluate(Labels({"a": "spike"}, []), [part], 3.0).result
+    assert (result["false_alarms"], result["false_alarms_per_day"]) == (1, 2.0)
