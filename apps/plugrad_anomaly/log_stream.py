@@ -28,6 +28,7 @@ class LogStream:
     """Scores the lines of one unit, chunk by chunk; see `scored.score_files`. Memory grows with open rows alone."""
 
     boundary = staticmethod(last_line_end)
+    expected = "lines of text"
 
     def __init__(self, detector):
         self.detector = detector

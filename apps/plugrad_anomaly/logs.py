@@ -61,11 +61,11 @@ class LogDetector:
         """Which files are scored together: each by itself, or all where a session may go on in the next one."""
         return [list(paths)] if spans_files(self.grouping) else [[path] for path in paths]
 
-    def stream(self):
-        """A LogStream for one unit."""
+    def stream(self, on_reject=None):
+        """A LogStream for one unit; any line can be scored, so nothing is rejected."""
         return LogStream(self)
 
-    def stream_from(self, state, arrays):
+    def stream_from(self, state, arrays, on_reject=None):
         """The LogStream that goes on from a `state`."""
         return LogStream.restored(self, state, arrays)
 

@@ -59,13 +59,16 @@ def last_line_end(data):
     return max(0, data.size - SEARCHED_BYTES) + int(newlines[-1]) + 1 if newlines.size else 0
 
 
-def read_chunks(path, chunk_bytes=4 << 20, boundary=last_line_end) -> Iterator[Chunk]:
+def read_chunks(path, chunk_bytes=4 << 20, boundary=last_line_end, expected="lines of text") -> Iterator[Chunk]:
     """Yield the lines of a file, in order, as Chunks of about chunk_bytes bytes.
 
     path: a file, plain, gzip, zst, bzip2 or xz (told by its first bytes, not by its name; members may follow one
         another), or "-" for standard input.
     chunk_bytes: how much is read at a time. A longer line is kept whole, up to MOST_RECORD_BYTES, so that memory is
         bounded whatever is in the file.
+    boundary: function of uint8 (bytes,) that start a record: the last position at which they may be cut, 0 for none.
+        Records of several lines, such as rows of CSV with quoted line ends, have their own.
+    expected: what the file should hold, for messages.
 
     Raises InputError, at the first step of the iteration, where the file is missing, unreadable, a folder,
     empty or binary, wherever a compressed stream turns out to be cut or damaged, and at the end of a file that
@@ -74,7 +77,7 @@ def read_chunks(path, chunk_bytes=4 << 20, boundary=last_line_end) -> Iterator[C
     if chunk_bytes < 1:
         raise ValueError(f"chunk_bytes must be at least 1, got {chunk_bytes}")
     shown = _shown(path)
-    with open_text(path) as stream:
+    with open_text(path, expected) as stream:
         yield from _cut(stream, shown, chunk_bytes, boundary)
         _check_length(_innermost(stream), shown)
 
