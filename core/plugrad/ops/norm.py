@@ -256,6 +256,8 @@ def group_norm(x, groups, scale=None, shift=None, epsilon=1e-5, activation=None)
     value = arena.empty(x.shape, x.dtype)
     if not x.size:
         return _zeros(value)
+    if x.size == x.shape[0] * x.shape[-1] and not relu:  # one position a sample: too little for a walk in lines
+        return value, _group_rows(x, int(groups), scale, shift, epsilon, value)
     walk = _Walk(x, x.shape[0])
     flat, stats = x.reshape(-1), arena.empty((x.shape[0], 3, int(groups)), _WIDE)
     channels_last.group_norm_forward(
@@ -273,3 +275,23 @@ def group_norm(x, groups, scale=None, shift=None, epsilon=1e-5, activation=None)
         )  # fmt: skip
 
     return value, backward
+
+
+def _group_rows(x, groups, scale, shift, epsilon, value):
+    """Write group_norm's value where samples have one position; the way back."""
+    dtype, count, one = x.dtype, x.shape[0], (groups, x.shape[-1] // groups)
+    shape = count, *one
+    flat, scale = x.reshape(shape), scale.reshape(one)
+    kept = arena.empty((2, count, groups), dtype)
+    rows.group_rows_forward(flat, scale, shift.reshape(one), dtype.type(epsilon), *kept, value.reshape(shape))
+
+    def backward(g, to_x, _=None, to_scale=None, to_shift=None):
+        no_vector, no_box = _NOTHING[dtype][1], _NOTHING[dtype][3]
+        pieces = (count + rows.ROWS - 1) // rows.ROWS
+        rows.group_rows_backward(
+            plain(g, dtype).reshape(shape), flat, scale, *kept, no_box if to_x is None else to_x.reshape(shape),
+            arena.empty((pieces, 2, scale.size), dtype), arena.empty((2, scale.size), _WIDE),
+            _or_nothing(to_scale, no_vector), _or_nothing(to_shift, no_vector),
+        )  # fmt: skip
+
+    return backward
