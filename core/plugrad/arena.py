@@ -37,12 +37,17 @@ def empty(shape, dtype):
     pool = _local.pools.get(key)
     if pool is not None:
         buffers, place = pool
-        count = len(buffers)
-        for _ in range(count if count < MOST_TRIED else MOST_TRIED):
-            place = place + 1 if place + 1 < count else 0
+        count = tries = len(buffers)
+        if tries > MOST_TRIED:
+            tries = MOST_TRIED
+        while tries:
+            place += 1
+            if place >= count:
+                place = 0
             if getrefcount(buffers[place]) == _FREE:
                 pool[1] = place
                 return buffers[place]
+            tries -= 1
     return _new(key, pool)
 
 
