@@ -52,7 +52,8 @@ class Adam(pg.Optimizer):
     def update(self, values, gradients, memory, rate, step):
         kind = values.dtype.type
         rate /= 1 - self.beta1**step
-        kernels.adam(values, gradients, *memory, kind(rate), *self.shares(kind), kind(self.correction(step)))
+        shares, correction = self.shares(kind), kind(self.correction(step))
+        kernels.adam(values, gradients, *memory, kind(0), kind(rate), *shares, correction)
 
 
 @dataclass
@@ -74,7 +75,8 @@ class AMSGrad(Adam):
     def update(self, values, gradients, memory, rate, step):
         kind = values.dtype.type
         rate /= 1 - self.beta1**step
-        kernels.amsgrad(values, gradients, *memory, kind(rate), *self.shares(kind), kind(self.correction(step)))
+        shares, correction = self.shares(kind), kind(self.correction(step))
+        kernels.amsgrad(values, gradients, *memory, kind(rate), *shares, correction)
 
 
 @dataclass
@@ -114,7 +116,7 @@ class NAdam(Adam):
         now = rate * (1 - self._mu(step)) / (1 - product)
         ahead = rate * following / (1 - product * following)
         shares, correction = self.shares(kind), kind(self.correction(step))
-        kernels.nadam(values, gradients, *memory, kind(now), kind(ahead), *shares, correction)
+        kernels.adam(values, gradients, *memory, kind(now), kind(ahead), *shares, correction)
 
 
 @dataclass
@@ -138,4 +140,4 @@ class RAdam(Adam):
             return
         trust = (length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length)
         rate *= math.sqrt(trust * (1 - kept))
-        kernels.adam(values, gradients, *memory, kind(rate), *self.shares(kind), kind(1))
+        kernels.adam(values, gradients, *memory, kind(0), kind(rate), *self.shares(kind), kind(1))
