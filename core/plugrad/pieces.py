@@ -16,6 +16,9 @@ def pipelines():
     class Piece(JITCodeLibrary):
         """A library to be linked into another."""
 
+        def _optimize_functions(self, module):
+            module.data_layout = self._codegen._data_layout
+
         def _optimize_final_module(self):
             pass
 

@@ -3,8 +3,8 @@
 from math import log
 
 from plugrad.kernel import kernel, prange
+from plugrad.kernels.elementary import largest
 from plugrad.kernels.exponential import exp
-from plugrad.kernels.largest import largest
 
 # Rows whose losses are summed by one thread, in float64; the pieces are added in order afterwards.
 ROWS = 64
