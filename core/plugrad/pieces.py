@@ -1,7 +1,7 @@
-"""Code that only ever becomes a part of other code: it is left as it is, and optimised where it lands.
+"""Code that only ever becomes a part of other code: no machine code is made of it alone.
 
-Numba makes machine code of everything it compiles on its own: of a function that is put into its callers, and of the
-body of a shared loop three times over. None of that is ever run.
+Numba makes machine code of everything it compiles: of a function that is put into its callers too, and of the body of
+a shared loop three times over. Only the last is ever run.
 """
 
 import functools
@@ -15,12 +15,6 @@ def pipelines():
 
     class Piece(JITCodeLibrary):
         """A library to be linked into another."""
-
-        def _optimize_functions(self, module):
-            module.data_layout = self._codegen._data_layout
-
-        def _optimize_final_module(self):
-            pass
 
         def _finalize_final_module(self):
             self._finalize_dynamic_globals()
