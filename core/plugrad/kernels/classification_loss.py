@@ -3,9 +3,9 @@
 from math import log
 
 from plugrad.kernel import kernel, prange
+from plugrad.kernels.elementary import largest
 from plugrad.kernels.exponential import exp
-from plugrad.kernels.largest import largest
-from plugrad.kernels.logarithm import log1p
+from plugrad.kernels.logarithm import log1p_unit
 
 # Rows whose losses are summed by one thread, in float64; the pieces are added in order afterwards.
 ROWS = 64
@@ -155,7 +155,7 @@ def _focal_of_row(e, whole, margin, label, gamma):
         others += e[j]
     e[label] = own
     p, rest = own / whole, others / whole
-    logarithm = -log1p(others / own) if own > others else margin - log(whole)
+    logarithm = -log1p_unit(others / own) if own > others else margin - log(whole)
     power = rest**gamma
     # Where p is 1, rest**(gamma - 1) * log p is 0 times infinity for gamma below 1; its limit is 0.
     bend = zero if p == zero or rest == zero or gamma == zero else gamma * p * logarithm * (power / rest)

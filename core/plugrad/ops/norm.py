@@ -7,6 +7,7 @@ import numpy as np
 from plugrad import arena
 from plugrad.errors import InputError, ShapeError
 from plugrad.kernels import channel_norm as channels_last
+from plugrad.kernels import channel_norm_backward as channels_last_backward
 from plugrad.kernels import norm as rows
 from plugrad.op import op
 from plugrad.ops.arrays import plain
@@ -215,7 +216,7 @@ def _batch_backward(walk, flat, scale, relu, stats, table, fixed):
     def backward(g, to_x, to_scale=None, to_shift=None):
         _, no_vector, no_matrix, _ = _NOTHING[dtype]
         (sums, lines), (totals, parts) = walk.sums(), walk.totals()
-        channels_last.batch_norm_backward(
+        channels_last_backward.batch_norm_backward(
             flat, plain(g, dtype).reshape(-1), walk.span, scale, relu, stats, table,
             sums[0], lines[0], totals[0], parts, no_matrix if fixed else walk.lines(2)[0],
             no_vector if to_x is None else to_x.reshape(-1),
@@ -267,7 +268,7 @@ def group_norm(x, groups, scale=None, shift=None, epsilon=1e-5, activation=None)
 
     def backward(g, to_x, _=None, to_scale=None, to_shift=None):
         no_vector = _NOTHING[x.dtype][1]
-        channels_last.group_norm_backward(
+        channels_last_backward.group_norm_backward(
             flat, plain(g, x.dtype).reshape(-1), walk.size, walk.span, walk.together, scale, shift, relu, stats,
             walk.lines(3), *walk.sums(), *walk.totals(), walk.lines(2),
             no_vector if to_x is None else to_x.reshape(-1),
