@@ -6,13 +6,10 @@ import numpy as np
 
 from plugrad_anomaly.explain import LogExplainer
 from plugrad_anomaly.grouping import new_grouper
+from plugrad_anomaly.novel import Novel
 from plugrad_anomaly.read import Chunk
 from plugrad_anomaly.scan import ScannedLines
 from plugrad_anomaly.scored import ScoredRows
-from plugrad_anomaly.templates import Templates
-
-# Texts of unseen templates that are kept while scoring, so that a flood of them cannot fill the memory.
-MOST_NOVEL_TEXTS = 1000
 
 
 class PreparedLines(NamedTuple):
@@ -32,7 +29,7 @@ class LogStream:
     def __init__(self, detector):
         self.detector = detector
         self.grouper = new_grouper(detector.grouping)
-        self.late = Templates(max_templates=MOST_NOVEL_TEXTS)  # templates never seen in training, from their own 0
+        self.novel = Novel()
 
     def boundary(self, data):
         """Where `read_chunks` may cut."""
@@ -41,7 +38,7 @@ class LogStream:
     def prepare(self, chunk):
         """Scan a chunk: PreparedLines."""
         chunk, scanned = self.detector.layout.scan(chunk)
-        ids = self.detector.templates.ids(scanned.hashes)
+        ids = self.detector.templates.ids(scanned.hashes, chunk.data, scanned.starts, scanned.ends)
         return PreparedLines(chunk, scanned, ids, self.grouper.match(chunk, scanned))
 
     def add(self, prepared):
@@ -50,9 +47,8 @@ class LogStream:
         unseen = self.detector.templates.unseen
         new = np.flatnonzero(ids == unseen)
         if new.size:
-            late = self.late.learn(scanned.hashes[new], chunk.data, scanned.starts[new], scanned.ends[new])
             ids = ids.copy()
-            ids[new] = unseen + late
+            ids[new] = unseen + self.novel.ids(scanned.hashes[new], chunk.data, scanned.starts[new], scanned.ends[new])
         return self._scored(self.grouper.feed(chunk, scanned, ids, matched))
 
     def finish(self):
@@ -62,16 +58,14 @@ class LogStream:
     def state(self):
         """(JSON-able mapping, name -> array) of what was read and is not scored yet."""
         grouper, arrays = self.grouper.state()
-        late = self.late.state()
         arrays = {f"grouper.{name}": array for name, array in arrays.items()}
-        arrays["late.hashes"] = late.pop("hashes")
-        return {"grouper": grouper, "late": late}, arrays
+        return {"grouper": grouper, "novel": self.novel.state()}, arrays
 
     @classmethod
     def restored(cls, detector, state, arrays):
         """The stream that `state` came from."""
         stream = cls(detector)
-        stream.late = Templates.from_state({**state["late"], "hashes": arrays["late.hashes"]})
+        stream.novel = Novel.from_state(state["novel"])
         prefix = "grouper."
         own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
         stream.grouper.restore(state["grouper"], own)
@@ -88,7 +82,7 @@ class LogStream:
             same_file = lines.file[rows.members] == lines.file[np.repeat(first, np.diff(rows.offsets))]
             counts = np.add.reduceat(same_file, rows.offsets[:-1], dtype=np.int64)
             last = rows.members[rows.offsets[:-1] + counts - 1]
-        texts = detector.templates.texts + self.late.texts
+        texts = detector.templates.texts + self.novel.texts
         return ScoredRows(
             [rows.files[f] for f in lines.file[first]], lines.line_number[first], lines.line_number[last], rows.key,
             lines.timestamp[first], scores, LogExplainer(detector, rows, contributions, texts),

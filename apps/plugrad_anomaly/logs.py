@@ -40,6 +40,8 @@ class LogDetector:
         layout = layout or Layout()
         parts = [rows for rows in _grouped(paths, layout, grouper, templates.learn) if rows.size]
         rows = Rows.join(parts)
+        template = templates.settle()[rows.lines.template]
+        rows = rows._replace(lines=rows.lines._replace(template=template))
         _say_what_was_read(rows, templates, grouper, layout, say)
         if rows.size < 2 * LEAST_ROWS:
             raise InputError(
@@ -82,13 +84,15 @@ class LogDetector:
         state = {"grouping": self.grouping, "features": features, "detector": detector}
         state |= {"held_out_seconds": self.held_out_seconds, "layout": self.layout.state()}
         templates = self.templates.state()
-        arrays |= more | {"template_hashes": templates.pop("hashes")}
+        arrays |= more | {f"template_{name}": templates.pop(name) for name in ("hashes", "ids")}
         return state | {"templates": templates}, arrays
 
     @classmethod
     def from_state(cls, state, arrays, model):
         """The LogDetector that `state` described."""
-        templates = Templates.from_state({**state["templates"], "hashes": arrays["template_hashes"]})
+        templates = Templates.from_state(
+            {**state["templates"], "hashes": arrays["template_hashes"], "ids": arrays["template_ids"]}
+        )
         if state["features"]["templates"] != len(templates) or not all(isinstance(t, str) for t in templates.texts):
             raise ValueError("its templates and features do not fit together")
         new_grouper(state["grouping"])

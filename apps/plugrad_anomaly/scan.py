@@ -2,8 +2,8 @@
 
 One rule says what varies in a line and is masked as `<*>`, whichever comes first from the left:
 
-1. a UUID; `0x` with hexadecimal digits; 8 or more hexadecimal digits among which are a letter and a decimal
-   digit: each only where no letter or digit touches it;
+1. a UUID; `0x` with hexadecimal digits; 8 or more hexadecimal digits, not all of them decimal ones (there is no
+   word of so many letters from a to f): each only where no letter or digit touches it;
 2. decimal digits, also joined by single points or commas (`1,024.5`, `10.0.0.7`), with a sign in front where
    no letter or digit comes before the sign; four groups of up to three digits joined by points take in a port
    (`10.0.0.7:8080`).
@@ -19,7 +19,7 @@ import numpy as np
 from plugrad.kernel import kernel
 from plugrad_anomaly.timestamps import find_timestamps
 
-MASK_RULE = 1
+MASK_RULE = 2
 PLACEHOLDER = "<*>"
 MAX_VALUES = 8  # values kept of one line
 MAX_DIGITS = 15  # a float64 holds every number of so many digits exactly; longer ones are names, not amounts
@@ -204,7 +204,7 @@ def _code_end(data, i, end):
         while k < end and _KIND[data[k]] & (DIGIT | HEX):
             k += 1
         return k if k > j + 1 and (k == end or not _KIND[data[k]] & ALNUM) else i
-    if j - i >= 8 and seen == DIGIT | HEX and (j == end or not _KIND[data[j]] & ALNUM):
+    if j - i >= 8 and seen & HEX and (j == end or not _KIND[data[j]] & ALNUM):
         return j
     return i
 

@@ -9,7 +9,7 @@ CODE = (
     rb"(?<![0-9A-Za-z])(?:"
     + HEX + rb"{8}-" + HEX + rb"{4}-" + HEX + rb"{4}-" + HEX + rb"{4}-" + HEX + rb"{12}"
     + rb"|0[xX]" + HEX + rb"+"
-    + rb"|(?=" + HEX + rb"*[0-9])(?=" + HEX + rb"*[a-fA-F])" + HEX + rb"{8,}"
+    + rb"|(?=" + HEX + rb"*[a-fA-F])" + HEX + rb"{8,}"
     + rb")(?![0-9A-Za-z])"
 )  # fmt: skip
 ADDRESS = rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}:[0-9]+"

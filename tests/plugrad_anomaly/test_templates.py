@@ -6,72 +6,168 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugrad.errors import InputError
+from plugrad_anomaly import novel as novel_module
+from plugrad_anomaly import templates as templates_module
+from plugrad_anomaly.novel import Novel
 from plugrad_anomaly.scan import scan
 from plugrad_anomaly.templates import Templates
 
 
-def learn(templates, text):
+def lines_of(text):
     data = np.frombuffer(text, dtype=np.uint8)
     lines = scan(data)
-    return templates.learn(lines.hashes, data, lines.starts, lines.ends).tolist()
+    return lines.hashes, data, lines.starts, lines.ends
+
+
+def learnt(*texts, **options):
+    """(Templates learnt from chunks of text, the ids of their lines)."""
+    templates = Templates(**options)
+    preliminary = [templates.learn(*lines_of(text)) for text in texts]
+    final = templates.settle()
+    return templates, [final[ids].tolist() for ids in preliminary]
 
 
 def ids(templates, text):
-    return templates.ids(scan(np.frombuffer(text, dtype=np.uint8)).hashes).tolist()
+    return templates.ids(*lines_of(text)).tolist()
 
 
 def test_ids_follow_the_first_appearance():
-    templates = Templates()
-    assert learn(templates, b"b 1\na 2\nb 3\n") == [0, 1, 0]
-    assert learn(templates, b"c\na 9\n") == [2, 1]
+    templates, found = learnt(b"b 1\na 2\nb 3\n", b"c\na 9\n")
+    assert found == [[0, 1, 0], [2, 1]]
     assert templates.texts == ["b <*>", "a <*>", "c"]
     assert len(templates) == templates.unseen == 3
 
 
 def test_frozen_ids_name_the_unseen():
-    templates = Templates()
-    learn(templates, b"a 1\nb 1\n")
+    templates, _ = learnt(b"a 1\nb 1\n")
     assert ids(templates, b"b 7\nnew\na 7\nnewer\n") == [1, 2, 0, 2]
     assert templates.texts == ["a <*>", "b <*>"]
     assert templates.ids(np.empty(0, dtype=np.uint64)).dtype == np.int32
 
 
 def test_nothing_learnt():
+    templates, found = learnt(b"")
+    assert found == [[]]
+    assert ids(templates, b"a\nb\n") == [0, 0]
     assert ids(Templates(), b"a\nb\n") == [0, 0]
-    assert learn(Templates(), b"") == []
 
 
-@given(st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=8), max_size=5), st.integers(0, 9))
+def test_words_that_vary_by_their_form_make_one_template():
+    lines = (
+        b"open /var/log/app/one.txt for user bob from host-a.example.com\n"
+        b"open /srv/two.txt for user eve from 10.0.0.7\n"
+        b"GET /login took 5 ms\nGET /cart took 5 ms\n"
+    )
+    templates, (found,) = learnt(lines)
+    assert found == [0, 0, 1, 2]
+    assert templates.texts[0] == "open <*> for user <*> from <*>"
+    assert templates.texts[1:] == ["GET /login took <*> ms", "GET /cart took <*> ms"]
+
+
+def test_a_place_with_many_texts_is_a_parameter_and_one_with_few_is_not():
+    names = ("ann", "bob", "cid", "dan", "eve", "fay")
+    many = "".join(f"session for {name} was opened\n" for name in names).encode()
+    few = b"state is now ready\nstate is now busy\n"
+    templates, (found,) = learnt(many + few)
+    assert found == [0] * 6 + [1, 2]
+    assert templates.texts[0] == "session for <*> was opened"
+    assert ids(templates, b"session for zoe was opened\nsession for zoe was closed\nstate is now gone\n") == [0, 3, 3]
+
+
+def test_a_few_texts_that_come_again_and_again_are_words():
+    queries = [f"query select_{name} took 5 ms\n" for name in ("cart", "order", "user_list", "stock", "price", "offer")]
+    _, (found,) = learnt("".join(queries * 30).encode())
+    assert found == list(range(6)) * 30
+    many = "".join(f"query select_{'x' * i} took 5 ms\n" for i in range(1, 61)) * 30
+    _, (found,) = learnt(many.encode())
+    assert set(found) == {0}
+
+
+def test_the_first_word_is_no_parameter():
+    _, (found,) = learnt("".join(f"{name} has been started now\n" for name in "abcdefgh").encode())
+    assert found == list(range(8))
+
+
+def test_lists_of_values_may_have_any_length():
+    templates, (found,) = learnt(b"delete blk_1 blk_2 blk_3\ndelete blk_4\ndelete\n")
+    assert found == [0, 0, 1]
+    assert ids(templates, b"delete blk_5 blk_6\n") == [0]
+
+
+def test_lines_of_values_alone_keep_their_shape():
+    _, (found,) = learnt(b"1 2 3\n1: 2\n5 6 7\n")
+    assert found == [0, 1, 0]
+
+
+words = st.sampled_from(["open", "close", "file", "user", "x1", "x2", "7", "9", "/a/b/c.txt", "ann", "bob", "cid"])
+texts = st.lists(st.lists(words, min_size=1, max_size=5).map(" ".join), min_size=1, max_size=40)
+
+
+@given(texts, st.integers(1, 6), st.randoms(use_true_random=False))
 @settings(max_examples=100, deadline=None)
-def test_any_chunks_as_a_dict_numbers_them(chunks, limit):
-    templates, known, overflow = Templates(limit), {}, 0
-    for chunk in chunks:
-        expected = []
-        for line in chunk:
-            if line not in known and len(known) < limit:
-                known[line] = len(known)
-            expected.append(known.get(line, limit))
-            overflow += line not in known
-        assert learn(templates, "".join(f"{line}\n" for line in chunk).encode()) == expected
-    assert templates.texts == list(known)
-    assert templates.overflow == overflow
+def test_groups_do_not_depend_on_order_or_chunks_and_stay_in_scoring(lines, chunks, random):
+    text = "".join(f"{line}\n" for line in lines).encode()
+    templates, (found,) = learnt(text)
+    assert ids(templates, text) == found
+    parts = [lines[i::chunks] for i in range(chunks)]
+    _, split = learnt(*("".join(f"{line}\n" for line in part).encode() for part in parts))
+    group = dict(zip(lines, found, strict=True))
+    pairs = {
+        (group[line], number)
+        for part, ns in zip(parts, split, strict=True)
+        for line, number in zip(part, ns, strict=True)
+    }
+    assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
+
+
+def test_more_templates_than_allowed_are_counted_as_unseen():
+    lines = "".join(f"{word} is done\n" for word in "abcdefgh") * 3
+    templates, (found,) = learnt(lines.encode(), max_templates=5)
+    assert found == [0, 1, 2, 3, 4, 5, 5, 5] * 3
+    assert (len(templates), templates.overflow) == (5, 9)
+
+
+def test_free_text_does_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(templates_module, "MERGED_AT", 1000)
+    rng = np.random.default_rng(0)
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    names = ["".join(word) for word in letters[rng.integers(0, 26, (20_000, 10))]]
+    text = "".join(f"message for {name} was sent\n{name} spoke\n" for name in names).encode()
+    templates, (found,) = learnt(text, max_templates=500)
+    assert len(templates) <= 500
+    assert set(found[::2]) == {0}
+    assert templates.texts[0] == "message for <*> was sent"
+    assert templates.overflow > 15_000
+
+
+def test_long_lines_are_told_by_their_beginning():
+    templates, (found,) = learnt(b"word " * 100_000 + b"\n" + b"other\n")
+    assert found == [0, 1]
+    assert len(templates.texts[0]) <= templates_module.MOST_TEXT_BYTES
 
 
 def test_state_survives_json_and_back():
-    templates = Templates(max_templates=2)
-    learn(templates, "é 1\n\xff\nthird\n".encode())
+    templates, _ = learnt("é 1\n\xff\nthird 1\nthird 2\nuser bob\n".encode("latin-1"))
     state = templates.state()
-    hashes = state.pop("hashes")
-    again = Templates.from_state(json.loads(json.dumps(state)) | {"hashes": hashes})
-    assert (again.texts, again.max_templates, again.overflow) == (templates.texts, 2, 1)
-    assert ids(again, "third\né 5\n".encode()) == [2, 0]
+    arrays = {name: state.pop(name) for name in ("hashes", "ids")}
+    again = Templates.from_state(json.loads(json.dumps(state)) | arrays)
+    assert (again.texts, again.words, again.overflow) == (templates.texts, templates.words, templates.overflow)
+    assert ids(again, b"third 5\nuser eve\nnew\n") == ids(templates, b"third 5\nuser eve\nnew\n") == [2, 3, 4]
 
 
 def test_state_is_a_copy():
-    templates = Templates()
-    learn(templates, b"a\n")
+    templates, _ = learnt(b"a\n")
     templates.state()["hashes"][:] = 0
     assert ids(templates, b"a\n") == [0]
+
+
+def test_templates_never_seen_are_numbered_with_bounds(monkeypatch):
+    monkeypatch.setattr(novel_module, "MOST_TEXTS", 3)
+    novel = Novel()
+    assert novel.ids(*lines_of(b"b 1\na\nb 2\nc\nd\ne\n")).tolist() == [0, 1, 0, 2, 3, 3]
+    assert novel.texts == ["b <*>", "a", "c"]
+    again = Novel.from_state(json.loads(json.dumps(novel.state())))
+    assert again.ids(*lines_of(b"c\nb 9\nx\n")).tolist() == [2, 0, 3]
 
 
 @pytest.mark.parametrize(
@@ -80,12 +176,14 @@ def test_state_is_a_copy():
         ({"hashes": np.zeros(1, dtype=np.uint64)}, "expected uint64"),
         ({"hashes": np.zeros(2, dtype=np.int64)}, "expected uint64"),
         ({"hashes": np.zeros(2, dtype=np.uint64)}, "a hash twice"),
+        ({"ids": np.array([0, 3], dtype=np.int32)}, "the id of no template"),
+        ({"words": ["a"]}, "2 texts and 1 forms"),
+        ({"texts": ["a", 5]}, "expected text"),
         ({"mask_rule": 0}, "masking rule 0"),
     ],
 )
 def test_damaged_state(change, text):
-    templates = Templates()
-    learn(templates, b"a\nb\n")
+    templates, _ = learnt(b"a\nb\n")
     with pytest.raises(InputError, match=text):
         Templates.from_state(templates.state() | change)
 
