@@ -6,6 +6,7 @@ from plugrad.cli import CommandGroup
 from plugrad_anomaly.commands.evaluate import evaluate
 from plugrad_anomaly.commands.report import report
 from plugrad_anomaly.commands.score import score
+from plugrad_anomaly.commands.templates import templates
 from plugrad_anomaly.commands.threshold import threshold
 from plugrad_anomaly.commands.train import train
 
@@ -21,5 +22,5 @@ def anomaly():
     """
 
 
-for verb in (train, score, evaluate, report, threshold):
+for verb in (train, score, evaluate, report, templates, threshold):
     anomaly.add_command(verb)

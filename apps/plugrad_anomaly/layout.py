@@ -1,6 +1,7 @@
-"""How a log is laid out: which lines are one record, and which part of it is the message. Part of a model."""
+"""How a log is laid out: which lines are one record, which part is the message, what is masked. Part of a model."""
 
 from plugrad_anomaly.log_format import LogFormat
+from plugrad_anomaly.masks import Masks
 from plugrad_anomaly.records import Records
 from plugrad_anomaly.scan import scan
 
@@ -9,11 +10,13 @@ class Layout:
     """Chunks of a log → its records, scanned.
 
     multiline_start: the rule of `Records`; None: guessed from the first chunk. log_format: of `LogFormat`, or None.
+    masks: of `Masks`.
     """
 
-    def __init__(self, multiline_start=None, log_format=None):
+    def __init__(self, multiline_start=None, log_format=None, masks=()):
         self.records = None if multiline_start is None else Records(multiline_start)
         self.format = None if log_format is None else LogFormat(log_format)
+        self.masks = Masks(masks)
 
     def boundary(self, data):
         """Where `read_chunks` may cut."""
@@ -27,19 +30,24 @@ class Layout:
         if self.records is None:
             self.records = Records.guess(chunk.data, scanned)
         chunk, scanned = self.records.joined(chunk, scanned)
-        return (chunk, scanned) if self.format is None else self.format.applied(chunk, scanned)
+        if self.format is not None:
+            chunk, scanned = self.format.applied(chunk, scanned)
+        return self.masks.applied(chunk, scanned) if self.masks.given else (chunk, scanned)
 
     def state(self):
         """JSON-able mapping for a model file."""
         return {
             "multiline_start": None if self.records is None else self.records.rule,
             "log_format": None if self.format is None else self.format.given,
+            "masks": self.masks.given,
         }
 
     @classmethod
     def from_state(cls, state):
         """The Layout that `state` described."""
-        rules = (state["multiline_start"], state["log_format"])
+        rules, masks = (state["multiline_start"], state["log_format"]), state["masks"]
         if not all(rule is None or isinstance(rule, str) for rule in rules):
             raise TypeError("its layout is no text")
-        return cls(*rules)
+        if not isinstance(masks, list) or not all(isinstance(mask, str) for mask in masks):
+            raise TypeError("its masks are no texts")
+        return cls(*rules, masks)

@@ -59,7 +59,11 @@ def test_the_layout_is_part_of_a_model(tmp_path, capsys):
     options = ["--log-format", r"\w+ \| (?P<message>.*)", "--multiline-start", "req", "--epochs", "1"]
     assert main(["anomaly", "train", str(log), "-m", str(model), *options]) == 0
     detector, _ = saved.load(model)
-    assert detector.layout.state() == {"multiline_start": "req", "log_format": r"\w+ \| (?P<message>.*)"}
+    assert detector.layout.state() == {
+        "multiline_start": "req",
+        "log_format": r"\w+ \| (?P<message>.*)",
+        "masks": [],
+    }
     assert detector.templates.texts == ["step <*> done"]
     rows = [part for part in detector.score([str(log)]) if part.size]
     assert rows[0].first_lines[:2].tolist() == [1, 24]  # 20 records, 3 of which have a second line

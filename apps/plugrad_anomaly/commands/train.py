@@ -7,6 +7,7 @@ import click
 
 from plugrad.errors import InputError
 from plugrad_anomaly.commands.grouping_options import given_grouping, grouping_options
+from plugrad_anomaly.commands.layout_options import layout_options, new_layout
 from plugrad_anomaly.commands.options import (
     FILES,
     FORCE,
@@ -24,10 +25,7 @@ from plugrad_anomaly.commands.options import (
 @MODEL
 @INPUT
 @grouping_options
-@click.option("--multiline-start", metavar="REGEX",
-              help="A record begins where REGEX matches, other lines go on with it (default: found out).")  # fmt: skip
-@click.option("--log-format", metavar="NAME|REGEX",
-              help="What a line is: a name, or a pattern with (?P<message>…) and maybe (?P<time>…).")  # fmt: skip
+@layout_options
 @click.option("--id-column", metavar="NAME", help="A CSV column that identifies rows: passed through, not learnt from.")
 @threshold_options
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True,
@@ -35,7 +33,7 @@ from plugrad_anomaly.commands.options import (
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Passes over the rows (default: by their number).")
 @click.option("--curves", metavar="FILE", help="Draw the learning curves of the training (PNG, SVG or PDF).")
 @FORCE
-def train(files, model, kind, multiline_start, log_format, id_column, seed, epochs, curves, force, **options):
+def train(files, model, kind, id_column, seed, epochs, curves, force, **options):
     """Learn from FILES… what is normal. "-" is standard input; .gz is read in place.
 
     The last fifth of the rows is held out: it sets the scale of the scores and the threshold.
@@ -46,12 +44,12 @@ def train(files, model, kind, multiline_start, log_format, id_column, seed, epoc
     plugrad anomaly train day1.csv day2.csv --model machine.model --id-column reading
     """
     from plugrad_anomaly import saved
-    from plugrad_anomaly.layout import Layout
     from plugrad_anomaly.threshold import check_wanted, describe
     from plugrad_anomaly.training import fit_logs, fit_tables, input_kind
 
     names = ("fpr", "false_alarms", "contamination", "top", "threshold")
     wanted = wanted_threshold(**{name: options.pop(name) for name in names})
+    layout = new_layout(**{name: options.pop(name) for name in ("multiline_start", "log_format", "masks")})
     grouping = given_grouping(**options)
     check_wanted(wanted)
     for path in (model, *([curves] if curves else [])):
@@ -60,13 +58,15 @@ def train(files, model, kind, multiline_start, log_format, id_column, seed, epoc
         raise InputError("is given for --model and for --curves; expected two files", model)
     began = time.perf_counter()
     if input_kind(files, kind) == "csv":
-        if grouping or multiline_start or log_format:
-            raise InputError("--window-lines, --window, --group-by, --multiline-start and --log-format are for logs")
+        if grouping or any(layout.state().values()):
+            raise InputError(
+                "--window-lines, --window, --group-by, --multiline-start, --log-format and --mask are for logs"
+            )
         detector, histories = fit_tables(files, id_column, seed, epochs, say)
     else:
         if id_column:
             raise InputError("--id-column is for CSV files; sessions of a log are told apart by --group-by")
-        detector, histories = fit_logs(files, grouping, seed, epochs, say, Layout(multiline_start, log_format))
+        detector, histories = fit_logs(files, grouping, seed, epochs, say, layout)
     say(describe(saved.save(model, detector, wanted, histories, seed)))
     say(f"{model} written in {time.perf_counter() - began:.1f} s")
     if curves:
