@@ -29,7 +29,8 @@ class LogStream:
 
     boundary = staticmethod(last_line_end)
 
-    def __init__(self, detector):
+    def __init__(self, detector, on_reject=None):
+        """on_reject: for what a table may reject; every line of a log is in some row, or in no session."""
         self.detector = detector
         self.grouper = new_grouper(detector.grouping)
         self.late = Templates(max_templates=MOST_NOVEL_TEXTS)  # templates never seen in training, from their own 0
@@ -64,9 +65,9 @@ class LogStream:
         return {"grouper": grouper, "late": late}, arrays
 
     @classmethod
-    def restored(cls, detector, state, arrays):
+    def restored(cls, detector, state, arrays, on_reject=None):
         """The stream that `state` came from."""
-        stream = cls(detector)
+        stream = cls(detector, on_reject)
         stream.late = Templates.from_state({**state["late"], "hashes": arrays["late.hashes"]})
         prefix = "grouper."
         own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

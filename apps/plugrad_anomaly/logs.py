@@ -56,13 +56,13 @@ class LogDetector:
         """Which files are scored together: each by itself, or all where a session may go on in the next one."""
         return [list(paths)] if "group_by" in self.grouping else [[path] for path in paths]
 
-    def stream(self):
+    def stream(self, on_reject=None):
         """A LogStream for one unit."""
-        return LogStream(self)
+        return LogStream(self, on_reject)
 
-    def stream_from(self, state, arrays):
+    def stream_from(self, state, arrays, on_reject=None):
         """The LogStream that goes on from a `state`."""
-        return LogStream.restored(self, state, arrays)
+        return LogStream.restored(self, state, arrays, on_reject)
 
     def score(self, paths):
         """Yield ScoredRows for log files, in order."""

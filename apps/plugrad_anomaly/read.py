@@ -55,13 +55,16 @@ def last_line_end(data):
     return max(0, data.size - SEARCHED_BYTES) + int(newlines[-1]) + 1 if newlines.size else 0
 
 
-def read_chunks(path, chunk_bytes=4 << 20, boundary=last_line_end) -> Iterator[Chunk]:
+def read_chunks(path, chunk_bytes=4 << 20, boundary=last_line_end, start=(0, 1), opened=None) -> Iterator[Chunk]:
     """Yield the lines of a file, in order, as Chunks of about chunk_bytes bytes.
 
     path: a file, plain or gzip (told by its first bytes, not by its name; members may follow one another), or
         "-" for standard input.
     chunk_bytes: how much is read at a time. A longer line is kept whole, so that memory is bounded by a small
         multiple of the longer of the two.
+    start: (offset, line) where to begin, as `end` of a Chunk and the number of the line behind it: a plain file is
+        read from there, a compressed one is decompressed up to it. The chunks are those of a reading from the start.
+    opened: called with the raw file once it is open; its `tell()` says how far reading has come in it.
 
     Raises InputError, at the first step of the iteration, where the file is missing, unreadable, a folder,
     empty or binary, and wherever a gzip stream turns out to be cut or damaged.
@@ -69,17 +72,19 @@ def read_chunks(path, chunk_bytes=4 << 20, boundary=last_line_end) -> Iterator[C
     if chunk_bytes < 1:
         raise ValueError(f"chunk_bytes must be at least 1, got {chunk_bytes}")
     shown = _shown(path)
-    with open_text(path) as stream:
-        yield from _cut(stream, shown, chunk_bytes, boundary)
+    offset, line = start
+    with open_bytes(path, opened) if offset else open_text(path, opened=opened) as stream:
+        _skip(stream, offset, shown)
+        yield from _cut(stream, shown, chunk_bytes, boundary, offset, line)
 
 
-def open_text(path, expected="lines of text") -> io.BufferedReader:
+def open_text(path, expected="lines of text", opened=None) -> io.BufferedReader:
     """`open_bytes` for a file that must look like text; expected: what it should hold, for the message.
 
     Raises InputError also where the file is empty or binary.
     """
     shown = _shown(path)
-    stream = open_bytes(path)
+    stream = open_bytes(path, opened)
     try:
         head = _read(stream, HEAD_BYTES, shown)
         _check_text(head, shown, expected)
@@ -89,7 +94,7 @@ def open_text(path, expected="lines of text") -> io.BufferedReader:
     return io.BufferedReader(_Joined(head, stream, shown), READ_BYTES)
 
 
-def open_bytes(path) -> io.BufferedReader:
+def open_bytes(path, opened=None) -> io.BufferedReader:
     """Open a file for reading bytes; a gzip file is decompressed on the way.
 
     path: as in `read_chunks`. Closing what comes back closes the file, but never standard input.
@@ -99,12 +104,15 @@ def open_bytes(path) -> io.BufferedReader:
     """
     shown = _shown(path)
     if path == "-":
-        file = sys.stdin.buffer
+        # Not the buffered reader: Python cannot end while a thread that waits for input holds its lock.
+        file = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
     else:
         try:
             file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by the reader that is returned
         except OSError as error:
             raise _cannot_open(error, shown) from None
+    if opened is not None:
+        opened(file)
     # Two reads may be needed: a pipe hands over what is there, be it a single byte.
     head = _read(file, len(GZIP_MAGIC), shown)
     kind = _Gunzip if head == GZIP_MAGIC else _Joined
@@ -167,9 +175,14 @@ class _Joined(io.RawIOBase):
         return len(part)
 
     def close(self):
-        if not self.closed and self.file is not getattr(sys.stdin, "buffer", None):
+        if not self.closed and not _is_standard_input(self.file):
             self.file.close()
         super().close()
+
+
+def _is_standard_input(file):
+    buffer = getattr(sys.stdin, "buffer", None)
+    return buffer is not None and file in (buffer, getattr(buffer, "raw", None))
 
 
 class _Gunzip(_Joined):
@@ -243,12 +256,26 @@ def _check_text(head, shown, expected):
         )
 
 
-def _cut(stream, shown, chunk_bytes, boundary):
+def _skip(stream, offset, shown):
+    """Go on to `offset` in the (decompressed) file."""
+    raw = stream.raw
+    if offset and type(raw) is _Joined and raw.file.seekable():
+        raw.head = b""
+        raw.file.seek(offset)
+        return
+    while offset:
+        part = _read(stream, min(offset, MOST_BYTES_AT_ONCE), shown)
+        if not part:
+            return
+        offset -= len(part)
+
+
+def _cut(stream, shown, chunk_bytes, boundary, offset, first_line):
     carried = np.empty(0, dtype=np.uint8)  # the start of a record whose end was not read yet
-    offset, first_line = 0, 1
     while True:
-        # Reading at least as much as is carried keeps the copying linear in the length of a long line.
-        wanted = max(chunk_bytes, carried.size)
+        # Reading at least as much as is carried keeps the copying linear in the length of a long line; reading up to
+        # multiples of chunk_bytes gives the same chunks wherever it began.
+        wanted = max(chunk_bytes, carried.size) - (offset + carried.size) % chunk_bytes
         buffer = np.empty(carried.size + wanted, dtype=np.uint8)
         buffer[: carried.size] = carried
         part = _read(stream, wanted, shown)

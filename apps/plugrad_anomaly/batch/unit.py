@@ -1,0 +1,149 @@
+"""One unit: the files that are scored together → ScoredRows, from the start or from where a run was interrupted."""
+
+import os
+import threading
+from typing import NamedTuple
+
+import numpy as np
+
+from plugrad.errors import InputError
+from plugrad_anomaly.batch.ahead import ahead
+from plugrad_anomaly.read import NEWLINE, read_chunks
+from plugrad_anomaly.scored import ScoredRows
+
+
+class Place(NamedTuple):
+    """How far a unit is scored: files[file] up to `offset` in its (decompressed) content, where `line` starts."""
+
+    file: int = 0
+    offset: int = 0
+    line: int = 1
+
+
+class Reject(NamedTuple):
+    """What was left out: a row (its `text` is what stood there), or a file from `line` on (None: all of it)."""
+
+    path: str
+    line: int | None
+    why: str
+    text: str = ""
+
+
+class Step(NamedTuple):
+    """What one chunk gave. lines: how many lines it had; place: behind it, None where the detector keeps no state."""
+
+    scored: ScoredRows | None
+    rejects: list
+    lines: int
+    place: Place | None
+
+
+class Unit:
+    """Scores the files of one unit; `steps` yields a Step for each chunk, `state` is what to go on from between two.
+
+    files: paths. skip: whether rows and files that cannot be scored become rejects; they raise InputError otherwise.
+    resumed: (Place, state, arrays) of the unit when it was interrupted. opened: called with each raw file.
+    """
+
+    def __init__(self, detector, files, skip=False, resumed=None, opened=None):
+        self.detector, self.files, self.skip, self.opened = detector, files, skip, opened
+        self.place = Place()
+        self._told = threading.local()  # rejects of `prepare` belong to its chunk, whatever thread made it
+        self.stream = None
+        if hasattr(detector, "stream"):
+            self.stream = detector.stream(on_reject=self._reject if skip else None)
+            if resumed is not None:
+                self.place, state, arrays = resumed
+                self.stream = detector.stream_from(state, arrays, on_reject=self._reject if skip else None)
+
+    def state(self):
+        """(Place, JSON-able mapping, name -> array) behind the last Step."""
+        return self.place, *self.stream.state()
+
+    def steps(self):
+        """Yield the Steps of the unit, in order."""
+        if self.stream is None:
+            yield from self._whole_files()
+            return
+        # A chunk is read and prepared while the one before is grouped, scored and written.
+        chunks = ahead(self._prepared())
+        try:
+            for prepared, rejects, lines, place in chunks:
+                self._told.rejects = rejects
+                scored = None if prepared is None else self.stream.add(prepared)
+                self.place = place
+                yield Step(scored, rejects, lines, place)
+        finally:
+            chunks.close()
+        self._told.rejects = rejects = []
+        yield Step(self.stream.finish(), rejects, 0, None)
+
+    def _prepared(self):
+        first = self.place.file
+        for number, path in enumerate(self.files[first:], first):
+            start = (self.place.offset, self.place.line) if number == first else (0, 1)
+            place = Place(number, *start)
+            try:
+                with _Watch(path) as watch:
+                    for chunk in read_chunks(path, boundary=self.stream.boundary, start=start, opened=self.opened):
+                        self._told.rejects = rejects = []
+                        breaks = int(np.count_nonzero(chunk.data == NEWLINE))
+                        place = Place(number, chunk.end, chunk.first_line + breaks)
+                        yield self.stream.prepare(chunk), rejects, breaks + int(chunk.data[-1] != NEWLINE), place
+                    watch.check()
+            except InputError as error:
+                if not self.skip:
+                    raise
+                yield None, [reject_of(error, path, place)], 0, place
+
+    def _whole_files(self):
+        for number, path in enumerate(self.files):
+            place = Place(number)
+            try:
+                for scored in self.detector.score([path]):
+                    yield Step(scored, [], scored.size, None)
+            except InputError as error:
+                if not self.skip:
+                    raise
+                yield Step(None, [reject_of(error, path, place)], 0, None)
+
+    def _reject(self, path, line, why, text=""):
+        self._told.rejects.append(Reject(str(path), line, why, text))
+
+
+class _Watch:
+    """Notices that a file lost bytes while it was read. One that grows is read as far as it goes."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        self.before = self._look()
+        return self
+
+    def __exit__(self, *_):
+        return False
+
+    def _look(self):
+        try:
+            found = os.stat(self.path)
+        except OSError:  # that it cannot be opened is said by who opens it; a name that is gone harms nobody
+            return None
+        return found.st_ino, found.st_size
+
+    def check(self):
+        """Raise InputError if the file is shorter than it was."""
+        before, now = self.before, self._look()
+        if before and now and before[0] == now[0] and now[1] < before[1]:
+            raise InputError(
+                f"shrank from {before[1]:,} to {now[1]:,} bytes while it was read; expected a file that stays",
+                self.path,
+            )
+
+
+def reject_of(error, path, place):
+    """The Reject of a file that cannot be read on."""
+    where = f"{error.path}: " if error.line is None else f"{error.path}:{error.line}: "
+    why = str(error).removeprefix(where)
+    line = error.line if error.line is not None else place.line if place.offset else None
+    return Reject("<stdin>" if path == "-" else str(path), line, why)
