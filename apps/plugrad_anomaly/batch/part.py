@@ -14,7 +14,8 @@ from plugrad_anomaly.batch.packed import PackedWriter, TopWriter
 from plugrad_anomaly.batch.unit import Place, Unit
 from plugrad_anomaly.write import Writer, csv_line
 
-CHECKPOINT_SECONDS = 2.0  # at least; and twenty times as long as the last one took, so that they stay below 5 %
+CHECKPOINT_SECONDS = 2.0  # from one to the next, at least; and
+CHECKPOINT_TIMES = 20  # so many times as long as the last one took, so that they take less than 5 % of the time
 REPORT_SECONDS = 0.25
 BUFFER_BYTES = 1 << 20
 
@@ -178,7 +179,7 @@ class _Clock:
 
     def saved(self):
         now = time.monotonic()
-        self.next_checkpoint = now + max(CHECKPOINT_SECONDS, 20 * (now - self.began))
+        self.next_checkpoint = now + max(CHECKPOINT_SECONDS, CHECKPOINT_TIMES * (now - self.began))
 
 
 def _note_lengths(counts, rows, said, sync=True):
