@@ -2,13 +2,14 @@
 
 import os
 import threading
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from plugrad.errors import InputError
 from plugrad_anomaly.batch.ahead import ahead
-from plugrad_anomaly.read import NEWLINE, read_chunks
+from plugrad_anomaly.read import NEWLINE, last_line_end, read_chunks
 from plugrad_anomaly.scored import ScoredRows
 
 
@@ -42,11 +43,12 @@ class Unit:
     """Scores the files of one unit; `steps` yields a Step for each chunk, `state` is what to go on from between two.
 
     files: paths. skip: whether rows and files that cannot be scored become rejects; they raise InputError otherwise.
-    resumed: (Place, state, arrays) of the unit when it was interrupted. opened: called with each raw file.
+    resumed: (Place, state, arrays) of the unit when it was interrupted. opened: called with each raw file. folder:
+    where relative paths start, if not here; the rows keep the paths as given.
     """
 
-    def __init__(self, detector, files, skip=False, resumed=None, opened=None):
-        self.detector, self.files, self.skip, self.opened = detector, files, skip, opened
+    def __init__(self, detector, files, skip=False, resumed=None, opened=None, folder=None):
+        self.detector, self.files, self.skip, self.opened, self.folder = detector, files, skip, opened, folder
         self.place = Place()
         self._told = threading.local()  # rejects of `prepare` belong to its chunk, whatever thread made it
         self.stream = None
@@ -84,8 +86,8 @@ class Unit:
             start = (self.place.offset, self.place.line) if number == first else (0, 1)
             place = Place(number, *start)
             try:
-                with _Watch(path) as watch:
-                    for chunk in read_chunks(path, boundary=self.stream.boundary, start=start, opened=self.opened):
+                with _Watch(self._where(path)) as watch:
+                    for chunk in self._chunks(path, start):
                         self._told.rejects = rejects = []
                         breaks = int(np.count_nonzero(chunk.data == NEWLINE))
                         place = Place(number, chunk.end, chunk.first_line + breaks)
@@ -95,6 +97,14 @@ class Unit:
                 if not self.skip:
                     raise
                 yield None, [reject_of(error, path, place)], 0, place
+
+    def _where(self, path):
+        return path if self.folder is None else os.path.join(self.folder, path)
+
+    def _chunks(self, path, start):
+        boundary = self.stream.boundary or last_line_end
+        for chunk in read_chunks(self._where(path), boundary=boundary, start=start, opened=self.opened):
+            yield chunk if self.folder is None else replace(chunk, path=str(path))
 
     def _whole_files(self):
         for number, path in enumerate(self.files):
