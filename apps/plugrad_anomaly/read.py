@@ -86,7 +86,9 @@ def open_text(path, expected="lines of text", opened=None) -> io.BufferedReader:
     shown = _shown(path)
     stream = open_bytes(path, opened)
     try:
-        head = _read(stream, HEAD_BYTES, shown)
+        head, failure = _read_part(stream, HEAD_BYTES, shown)
+        if failure is not None and not head:
+            raise failure
         _check_text(head, shown, expected)
     except BaseException:
         stream.close()
@@ -133,9 +135,9 @@ def _cannot_open(error, shown):
     return InputError(f"cannot be opened ({error.strerror}); expected a readable file", path=shown)
 
 
-def _read(file, size, shown):
-    """Up to `size` bytes; fewer only at the end of the file."""
-    parts = []
+def _read(file, size, shown, parts=None):
+    """Up to `size` bytes; fewer only at the end of the file. parts: a list that has what was read where this raises."""
+    parts = [] if parts is None else parts
     # One system call at a time: Ctrl-C that comes between two of them is seen before the next one waits for data.
     read = getattr(file, "read1", file.read)
     while size:
@@ -148,6 +150,16 @@ def _read(file, size, shown):
         parts.append(part)
         size -= len(part)
     return b"".join(parts)
+
+
+def _read_part(stream, size, shown):
+    """(up to `size` bytes, None), or (what could be read, the InputError that comes behind it)."""
+    parts = []
+    try:
+        _read(stream, size, shown, parts)
+    except InputError as error:
+        return b"".join(parts), error
+    return b"".join(parts), None
 
 
 class _Joined(io.RawIOBase):
@@ -278,16 +290,18 @@ def _cut(stream, shown, chunk_bytes, boundary, offset, first_line):
         wanted = max(chunk_bytes, carried.size) - (offset + carried.size) % chunk_bytes
         buffer = np.empty(carried.size + wanted, dtype=np.uint8)
         buffer[: carried.size] = carried
-        part = _read(stream, wanted, shown)
+        part, failure = _read_part(stream, wanted, shown)
         size = carried.size + len(part)
         buffer[carried.size : size] = np.frombuffer(part, dtype=np.uint8)
-        at_end = len(part) < wanted
+        at_end = failure is None and len(part) < wanted
         cut = size if at_end else boundary(buffer[:size])
         if cut:
             data = buffer[:cut]
             yield Chunk(data, shown, offset, first_line)
             offset += cut
             first_line += int(np.count_nonzero(data == NEWLINE))
+        if failure is not None:  # the whole lines before the damage are good
+            raise failure
         if at_end:
             return
         carried = buffer[cut:size]
