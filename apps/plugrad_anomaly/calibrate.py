@@ -37,8 +37,3 @@ class Calibration:
         counted = np.minimum(-np.log10(np.maximum(share, 1e-12)), self.tail_score)
         beyond = self.tail_score + (raw - self.start) / (self.scale * np.log(10))
         return np.where(raw > self.start, beyond, counted)
-
-
-def threshold_for(rate):
-    """The calibrated score that a share `rate` of normal rows reaches."""
-    return -np.log10(rate)

@@ -4,7 +4,9 @@ import click
 
 from plugrad.cli import CommandGroup
 from plugrad_anomaly.commands.evaluate import evaluate
+from plugrad_anomaly.commands.report import report
 from plugrad_anomaly.commands.score import score
+from plugrad_anomaly.commands.threshold import threshold
 from plugrad_anomaly.commands.train import train
 
 
@@ -19,5 +21,5 @@ def anomaly():
     """
 
 
-for verb in (train, score, evaluate):
+for verb in (train, score, evaluate, report, threshold):
     anomaly.add_command(verb)

@@ -117,11 +117,10 @@ def faults_found(labels, scored_rows, threshold):
     return counts
 
 
-def measure(kinds, scores, threshold):
-    """Counts, precision, recall, F1, areas under the ROC and the precision-recall curve, for rows of known kinds."""
+def measure(truth, scores, threshold):
+    """Counts, precision, recall, F1, areas under the ROC and the precision-recall curve; truth: bool, odd or not."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
-    truth = np.array([bool(kind) for kind in kinds], dtype=bool)
     flagged = np.asarray(scores) > threshold
     hits, false = int((flagged & truth).sum()), int((flagged & ~truth).sum())
     missed = int((~flagged & truth).sum())

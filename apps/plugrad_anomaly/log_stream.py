@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from plugrad_anomaly.explain import LogExplainer
+from plugrad_anomaly.grouping import new_grouper
 from plugrad_anomaly.read import Chunk, last_line_end
-from plugrad_anomaly.rows import new_grouper
 from plugrad_anomaly.scan import ScannedLines, scan
 from plugrad_anomaly.scored import ScoredRows
 from plugrad_anomaly.templates import Templates

@@ -6,9 +6,10 @@ from plugrad.errors import InputError
 from plugrad_anomaly.calibrate import LEAST_ROWS
 from plugrad_anomaly.detector import PATTERN, Detector
 from plugrad_anomaly.features import LogFeatures
+from plugrad_anomaly.grouping import new_grouper, spans_files
 from plugrad_anomaly.log_stream import LogStream
 from plugrad_anomaly.read import read_chunks
-from plugrad_anomaly.rows import Lines, Rows, new_grouper
+from plugrad_anomaly.rows import Rows
 from plugrad_anomaly.scan import scan
 from plugrad_anomaly.scored import score_files
 from plugrad_anomaly.templates import Templates
@@ -21,13 +22,14 @@ BLOCK_OF = {"count": PATTERN, "presence": PATTERN, "value": "values", "gap": "ga
 class LogDetector:
     """Everything that scoring a log needs: grouping, templates, features, detector.
 
-    grouping: {"window_lines": n} or {"group_by": pattern}.
+    grouping: see `grouping.new_grouper`.
     """
 
     kind = "log"
 
-    def __init__(self, grouping, templates, features, detector):
+    def __init__(self, grouping, templates, features, detector, held_out_seconds=None):
         self.grouping, self.templates, self.features, self.detector = grouping, templates, features, detector
+        self.held_out_seconds = held_out_seconds  # the time that the held-out rows cover, None without times
 
     @classmethod
     def fit(cls, paths, grouping, train, say=lambda text: None):
@@ -35,7 +37,7 @@ class LogDetector:
         templates = Templates()
         grouper = new_grouper(grouping)
         parts = [rows for chunk_rows in _grouped(paths, grouper, templates.learn) if (rows := chunk_rows).size]
-        rows = join_rows(parts)
+        rows = Rows.join(parts)
         _say_what_was_read(rows, templates, grouper, say)
         if rows.size < 2 * LEAST_ROWS:
             raise InputError(
@@ -50,11 +52,14 @@ class LogDetector:
             blocks.setdefault(BLOCK_OF[kind], []).extend(np.flatnonzero(kinds == kind))
         floors = np.array([FLOORS[kind] for kind in kinds])
         detector = Detector.fit(features.matrix(rows), blocks, floors, train)
-        return cls(grouping, templates, features, detector)
+        times = rows.lines.timestamp[rows.members[rows.offsets[:-1]]][-detector.held_out_scores().size :]
+        known = times[~np.isnan(times)]
+        seconds = float(np.ptp(known)) if known.size else 0.0
+        return cls(grouping, templates, features, detector, seconds or None)
 
     def units(self, paths):
         """Which files are scored together: each by itself, or all where a session may go on in the next one."""
-        return [list(paths)] if "group_by" in self.grouping else [[path] for path in paths]
+        return [list(paths)] if spans_files(self.grouping) else [[path] for path in paths]
 
     def stream(self, on_reject=None):
         """A LogStream for one unit."""
@@ -73,6 +78,7 @@ class LogDetector:
         features, arrays = self.features.state()
         detector, more = self.detector.state()
         state = {"grouping": self.grouping, "features": features, "detector": detector}
+        state["held_out_seconds"] = self.held_out_seconds
         templates = self.templates.state()
         arrays |= more | {"template_hashes": templates.pop("hashes")}
         return state | {"templates": templates}, arrays
@@ -86,7 +92,10 @@ class LogDetector:
         new_grouper(state["grouping"])
         features = LogFeatures.from_state(state["features"], arrays)
         detector = Detector.from_state(state["detector"], arrays, model, len(features.columns))
-        return cls(state["grouping"], templates, features, detector)
+        seconds = state["held_out_seconds"]
+        if seconds is not None and not 0 < float(seconds) < np.inf:
+            raise ValueError("its held-out rows cover no time")
+        return cls(state["grouping"], templates, features, detector, seconds)
 
 
 def _grouped(paths, grouper, ids_of):
@@ -96,25 +105,6 @@ def _grouped(paths, grouper, ids_of):
             scanned = scan(chunk.data)
             yield grouper.feed(chunk, scanned, ids_of(scanned.hashes, chunk.data, scanned.starts, scanned.ends))
     yield grouper.finish()
-
-
-def join_rows(parts):
-    """All rows of a list of Rows as one."""
-    if len(parts) == 1:
-        return parts[0]
-    shifts = np.cumsum([0, *(p.lines.template.size for p in parts)])
-    members = [p.members + shift for p, shift in zip(parts, shifts, strict=False)]
-    lengths = np.concatenate([np.diff(p.offsets) for p in parts] or [np.empty(0, np.int64)])
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    key = [k for p in parts for k in p.key]
-    empty = [np.empty(0, np.int64)]
-    return Rows(
-        offsets,
-        np.concatenate(members or empty),
-        Lines.join([p.lines for p in parts]),
-        key,
-        parts[-1].files if parts else [],
-    )
 
 
 def _say_what_was_read(rows, templates, grouper, say):

@@ -4,25 +4,18 @@ import numpy as np
 
 from plugrad.errors import InputError, ModelFileError
 from plugrad.saved_model import load_model, save_model
-from plugrad_anomaly.calibrate import threshold_for
 from plugrad_anomaly.logs import LogDetector
 from plugrad_anomaly.tables import TableDetector
+from plugrad_anomaly.threshold import check, choose
 
 APPLICATION = "anomaly"
 DETECTORS = {"log": LogDetector, "table": TableDetector}
 
 
-def save(path, detector, fpr, histories, seed):
-    """Write a detector with the threshold for a false-alarm rate; the threshold: mapping with the rate reached."""
+def save(path, detector, wanted, histories, seed):
+    """Write a detector with the threshold for what is `wanted` (see `threshold.choose`): that threshold."""
     state, arrays = detector.state()
-    held_out = detector.detector.held_out_scores()
-    score = float(threshold_for(fpr))
-    threshold = {
-        "score": score,
-        "fpr": fpr,
-        "held_out_rows": int(held_out.size),
-        "held_out_above": int((held_out > score).sum()),
-    }
+    threshold = choose(detector.detector.held_out_scores(), wanted, detector.held_out_seconds)
     training = {
         "seed": seed,
         "epochs": [len(history) for history in histories],
@@ -41,9 +34,7 @@ def load(path):
         raise ModelFileError("is a plugrad model, but not one that finds anomalies", path)
     try:
         detector = DETECTORS[state["kind"]].from_state(state["detector"], loaded.arrays, loaded.model)
-        threshold = state["threshold"]
-        if type(threshold["score"]) not in (int, float):
-            raise TypeError("its threshold is no number")
+        threshold = check(state["threshold"])
         if not np.isfinite(loaded.model.store.values).all():
             raise ValueError("its model holds weights that are no finite numbers")
     except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
@@ -53,15 +44,11 @@ def load(path):
     return detector, threshold
 
 
-def rate_text(threshold):
-    """The threshold in words: the rate asked for beside the rate reached on the held-out rows."""
-    rows, above = threshold["held_out_rows"], threshold["held_out_above"]
-    reached = above / max(rows, 1)
-    text = (
-        f"threshold {threshold['score']:.3f}: asked for a false-alarm rate of {threshold['fpr']:g}, "
-        f"reached {reached:.2g} on held-out rows ({above} of {rows:,})"
-    )
-    least = 1 / max(rows, 1)
-    if threshold["fpr"] < least:
-        text += f"; {rows:,} rows cannot measure rates below {least:.2g}, so beyond them it is extrapolated"
-    return text
+def change_threshold(path, wanted, target=None):
+    """Set another threshold in a model file (or in a copy, `target`), all else staying as it is: the new threshold."""
+    detector, _ = load(path)
+    loaded = load_model(path)
+    threshold = choose(detector.detector.held_out_scores(), wanted, detector.held_out_seconds)
+    state = {**loaded.state, "threshold": threshold}
+    save_model(target or path, loaded.model, state, loaded.arrays, loaded.training)
+    return threshold

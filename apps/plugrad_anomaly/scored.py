@@ -31,6 +31,16 @@ class ScoredRows(NamedTuple):
         """The number of rows; `len` would be that of the tuple."""
         return len(self.ids)
 
+    def where(self, mask):
+        """The rows where `mask`, bool (rows,), in order."""
+        chosen = np.flatnonzero(mask).tolist()
+        lists = [[column[i] for i in chosen] for column in (self.files, self.ids)]
+        passed = {name: [cells[i] for i in chosen] for name, cells in self.passed.items()}
+        return ScoredRows(
+            lists[0], self.first_lines[mask], self.last_lines[mask], lists[1], self.timestamps[mask], self.scores[mask],
+            lambda i: self.reasons(chosen[i]), passed,
+        )  # fmt: skip
+
 
 def score_files(detector, paths) -> Iterator[ScoredRows]:
     """Score files, unit by unit (`detector.units`), in order.

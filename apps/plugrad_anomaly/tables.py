@@ -19,6 +19,7 @@ class TableDetector:
     """Everything that scoring a CSV file needs: schema and detector."""
 
     kind = "table"
+    held_out_seconds = None
 
     def __init__(self, schema, detector):
         self.schema, self.detector = schema, detector

@@ -265,4 +265,4 @@ def test_damaged_state_of_a_table_model(change, tmp_path, trained, refuses):
 def test_loading_gives_back_what_was_saved(trained):
     detector, threshold = load(trained / "log.model")
     assert detector.grouping == {"group_by": r"\bs\d+"}
-    assert set(threshold) == {"score", "fpr", "held_out_rows", "held_out_above"}
+    assert set(threshold) == {"score", "how", "asked", "held_out_rows", "held_out_above", "held_out_seconds"}

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from samples import scored
 
 from plugrad.errors import InputError
-from plugrad_anomaly.calibrate import Calibration, threshold_for
+from plugrad_anomaly.calibrate import Calibration
 from plugrad_anomaly.detector import Detector, standardise
 from plugrad_anomaly.evaluate import evaluate
 from plugrad_anomaly.features import LogFeatures
 from plugrad_anomaly.labels import Labels, measure, read_labels, row_kinds
 from plugrad_anomaly.model import train_autoencoders
 from plugrad_anomaly.rows import Lines, Rows
+from plugrad_anomaly.threshold import score_for
 
 # Calibration
 
@@ -43,7 +44,7 @@ def test_an_exponential_tail_is_recovered():
     calibration = Calibration(held_out)
     for rate in (1e-3, 1e-5, 1e-8):
         raw = -3.0 * math.log(rate)  # the exact score that this share of rows reaches
-        assert calibration(raw) == pytest.approx(threshold_for(rate), rel=0.06)
+        assert calibration(raw) == pytest.approx(score_for(rate), rel=0.06)
 
 
 def test_constant_held_out_scores():
@@ -188,7 +189,7 @@ def test_planted_values_weigh_most_in_their_own_column(detector):
 def test_the_rate_of_new_normal_rows_is_the_one_asked_for(detector):
     scores = detector.score(related(20_000, 2))[0]
     for rate in (0.1, 0.01):  # 300 held-out rows tell a rate of 0.01 to within a factor of three
-        assert rate / 3 < np.mean(scores > threshold_for(rate)) < 3 * rate
+        assert rate / 3 < np.mean(scores > score_for(rate)) < 3 * rate
 
 
 def test_missing_values_are_not_odd(detector):
@@ -252,21 +253,29 @@ def test_kinds_of_rows():
 
 
 def test_measures_counted_by_hand():
-    kinds, scores = ["x", "", "x", "", "", "x"], [5.0, 4.0, 1.0, 1.0, 2.0, 3.0]
-    found = measure(kinds, scores, 2.5)
+    truth, scores = np.array([1, 0, 1, 0, 0, 1], bool), [5.0, 4.0, 1.0, 1.0, 2.0, 3.0]
+    found = measure(truth, scores, 2.5)
     counts = [found[name] for name in ("rows", "anomalies", "found", "missed", "false_alarms")]
     assert counts == [6, 3, 2, 1, 1]
     assert found["false_alarm_rate"] == pytest.approx(1 / 3)
     assert (found["precision"], found["recall"], found["f1"]) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
     assert found["roc_auc"] == pytest.approx((3 + 2 + 0.5) / 9)
-    assert measure(["", ""], [1.0, 2.0], 1.5)["roc_auc"] is None
-    assert measure([], [], 1.0)["f1"] == 0
+    assert measure(np.zeros(2, bool), [1.0, 2.0], 1.5)["roc_auc"] is None
+    assert measure(np.zeros(0, bool), [], 1.0)["f1"] == 0
 
 
 def test_evaluation_counts_by_kind():
     parts = [scored(["a", "b"], [1, 2], [1, 2], [5, 0]), scored(["c", "d"], [3, 4], [3, 4], [0, 9])]
-    result = evaluate(Labels({"a": "spike", "c": "spike", "z": "drift"}, []), parts, 3.0)
+    result, truth, scores = evaluate(Labels({"a": "spike", "c": "spike", "z": "drift"}, []), parts, 3.0)
+    assert (truth.tolist(), scores.tolist()) == ([True, False, True, False], [5, 0, 0, 9])
+    assert result["false_alarms_per_day"] is None
     assert result["found_by_kind"] == {"spike": (1, 2)}
     assert (result["found"], result["missed"], result["false_alarms"]) == (1, 1, 1)
     with pytest.raises(InputError, match="no label belongs"):
         evaluate(Labels({"z": "drift"}, []), parts, 3.0)
+
+
+def test_false_alarms_a_day_are_counted_over_the_time_of_the_rows():
+    part = scored(["a", "b"], [1, 2], [1, 2], [5, 9])._replace(timestamps=np.array([0.0, 43_200.0]))
+    result = evaluate(Labels({"a": "spike"}, []), [part], 3.0).result
+    assert (result["false_alarms"], result["false_alarms_per_day"]) == (1, 2.0)

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from plugrad.errors import InputError
 from plugrad_anomaly.read import Chunk
-from plugrad_anomaly.rows import Lines, Rows, Sessions, Windows
+from plugrad_anomaly.rows import Lines, Rows
 from plugrad_anomaly.scan import scan
+from plugrad_anomaly.sessions import Sessions
+from plugrad_anomaly.windows import Windows
 
 PATTERN = r"k[0-9]+"
 

@@ -9,7 +9,8 @@ import time
 
 from plugrad.errors import InputError
 from plugrad.files import plain_reason
-from plugrad_anomaly.batch.part import PartFiles, replaced
+from plugrad_anomaly.batch.part import PartFiles
+from plugrad_anomaly.stream_state import replaced
 
 try:
     import fcntl

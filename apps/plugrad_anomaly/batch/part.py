@@ -4,14 +4,12 @@ import contextlib
 import json
 import os
 import time
-import zipfile
-
-import numpy as np
 
 from plugrad.errors import InputError
 from plugrad.files import plain_reason
 from plugrad_anomaly.batch.packed import PackedWriter, TopWriter
 from plugrad_anomaly.batch.unit import Place, Unit
+from plugrad_anomaly.stream_state import load_state, replaced, save_state
 from plugrad_anomaly.write import Writer, csv_line
 
 CHECKPOINT_SECONDS = 2.0  # from one to the next, at least; and
@@ -30,21 +28,14 @@ class PartFiles:
 
     def save(self, counts, place, state, arrays):
         """Write a checkpoint; counts: JSON-able mapping, the rest as `Unit.state` gives it."""
-        about = json.dumps({"counts": counts, "place": place, "state": state}).encode()
-        content = {f"array.{name}": array for name, array in arrays.items()}
-        with replaced(self.checkpoint) as file:
-            np.savez(file, about=np.frombuffer(about, np.uint8), **content)
+        save_state(self.checkpoint, {"counts": counts, "place": place, "state": state}, arrays)
 
     def load(self):
         """(counts, (Place, state, arrays)) of the last checkpoint, or None where there is none."""
-        try:
-            with np.load(self.checkpoint, allow_pickle=False) as content:
-                about = json.loads(content["about"].tobytes())
-                arrays = {name.removeprefix("array."): content[name] for name in content.files if name != "about"}
-        except FileNotFoundError:
+        found = load_state(self.checkpoint, "--force begins anew")
+        if found is None:
             return None
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise InputError(f"is damaged ({type(error).__name__}); --force begins anew", self.checkpoint) from None
+        about, arrays = found
         return about["counts"], (Place(*about["place"]), about["state"], arrays)
 
     def finish(self, summary):
@@ -69,17 +60,6 @@ class PartFiles:
         for path in (self.rows, self.rejects, self.checkpoint, self.summary):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
-
-
-@contextlib.contextmanager
-def replaced(path):
-    """A binary file that takes the place of `path` at once when the block ends, also where the power fails."""
-    temporary = f"{path}.new"
-    with open(temporary, "wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def score_part(detector, unit, settings, prefix, report=lambda counts: None, opened=None, folder=None):

@@ -9,7 +9,7 @@ import numpy as np
 
 from plugrad.errors import InputError
 from plugrad_anomaly.batch.ahead import ahead
-from plugrad_anomaly.read import NEWLINE, last_line_end, read_chunks
+from plugrad_anomaly.read import NEWLINE, read_chunks
 from plugrad_anomaly.scored import ScoredRows
 
 
@@ -86,24 +86,20 @@ class Unit:
             start = (self.place.offset, self.place.line) if number == first else (0, 1)
             place = Place(number, *start)
             try:
-                with _Watch(self._where(path)) as watch:
-                    for chunk in self._chunks(path, start):
-                        self._told.rejects = rejects = []
-                        breaks = int(np.count_nonzero(chunk.data == NEWLINE))
-                        place = Place(number, chunk.end, chunk.first_line + breaks)
-                        yield self.stream.prepare(chunk), rejects, breaks + int(chunk.data[-1] != NEWLINE), place
-                    watch.check()
+                for chunk in self._chunks(path, start):
+                    self._told.rejects = rejects = []
+                    # A line whose end is missing counts; one that was too long to be kept whole has its end skipped.
+                    lines = int(np.count_nonzero(chunk.data == NEWLINE)) + int(chunk.data[-1] != NEWLINE)
+                    place = Place(number, chunk.end, chunk.first_line + lines)
+                    yield self.stream.prepare(chunk), rejects, lines, place
             except InputError as error:
                 if not self.skip:
                     raise
                 yield None, [reject_of(error, path, place)], 0, place
 
-    def _where(self, path):
-        return path if self.folder is None else os.path.join(self.folder, path)
-
     def _chunks(self, path, start):
-        boundary = self.stream.boundary or last_line_end
-        for chunk in read_chunks(self._where(path), boundary=boundary, start=start, opened=self.opened):
+        where = path if self.folder is None else os.path.join(self.folder, path)
+        for chunk in read_chunks(where, boundary=self.stream.boundary, start=start, opened=self.opened):
             yield chunk if self.folder is None else replace(chunk, path=str(path))
 
     def _whole_files(self):
@@ -119,36 +115,6 @@ class Unit:
 
     def _reject(self, path, line, why, text=""):
         self._told.rejects.append(Reject(str(path), line, why, text))
-
-
-class _Watch:
-    """Notices that a file lost bytes while it was read. One that grows is read as far as it goes."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __enter__(self):
-        self.before = self._look()
-        return self
-
-    def __exit__(self, *_):
-        return False
-
-    def _look(self):
-        try:
-            found = os.stat(self.path)
-        except OSError:  # that it cannot be opened is said by who opens it; a name that is gone harms nobody
-            return None
-        return found.st_ino, found.st_size
-
-    def check(self):
-        """Raise InputError if the file is shorter than it was."""
-        before, now = self.before, self._look()
-        if before and now and before[0] == now[0] and now[1] < before[1]:
-            raise InputError(
-                f"shrank from {before[1]:,} to {now[1]:,} bytes while it was read; expected a file that stays",
-                self.path,
-            )
 
 
 def reject_of(error, path, place):

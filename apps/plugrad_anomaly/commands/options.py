@@ -7,15 +7,40 @@ import time
 import click
 
 from plugrad.errors import InputError
+from plugrad_anomaly.sources import expand
 
-FILES = click.argument("files", nargs=-1, required=True, metavar="FILES…")
+FILES = click.argument("files", nargs=-1, required=True, metavar="FILES…", callback=lambda _, __, given: expand(given))
 MODEL = click.option("-m", "--model", "model", required=True, metavar="FILE", help="The model file.")
 FORCE = click.option("--force", is_flag=True, help="Replace an output that exists.")
 OUTPUT = click.option("-o", "--output", metavar="FILE", help="Where the result goes (default: standard output).")
 INPUT = click.option(
     "--input", "kind", type=click.Choice(["auto", "log", "csv"]), default="auto", show_default=True,
-    help="What the files are; auto: CSV where the name ends in .csv or .tsv (.gz), logs otherwise.",
+    help="What the files are; auto: CSV where the name ends in .csv or .tsv (also compressed), logs otherwise.",
 )  # fmt: skip
+
+
+def threshold_options(command):
+    """The ways to set a threshold, each excluding the others; the command gets them as keywords."""
+    for option in reversed(_THRESHOLDS):
+        command = option(command)
+    return command
+
+
+def wanted_threshold(fpr, false_alarms, contamination, top, threshold):
+    """What `threshold.choose` takes, from the options' values."""
+    wanted = {"fpr": fpr, "false_alarms": false_alarms, "contamination": contamination, "top": top}
+    return wanted | {"score": threshold}
+
+
+_THRESHOLDS = [
+    click.option("--fpr", type=float, metavar="RATE",
+                 help="The share of normal rows that may be called anomalous (default: 0.001)."),
+    click.option("--false-alarms", metavar="N/SPAN", help="How many false alarms: 1/day, 5/hour, 2/week."),
+    click.option("--contamination", type=float, metavar="SHARE",
+                 help="The training data are not clean: so large a share of them is anomalous."),
+    click.option("--top", type=int, metavar="N", help="As many of the held-out rows are above the threshold."),
+    click.option("--threshold", type=float, metavar="SCORE", help="The score itself."),
+]  # fmt: skip
 
 
 def say(text):
@@ -42,16 +67,6 @@ def refuse_mixed(outputs, inputs):
         if why := taken.get(os.path.realpath(path)):
             raise InputError(f"{why}; expected another file for {option}", path)
         taken[os.path.realpath(path)] = f"is given for {option} as well"
-
-
-def input_kind(files, kind):
-    """Whether files are "log" or "csv", by their names where `kind` is "auto"."""
-    if kind != "auto":
-        return kind
-    tables = [name.lower().removesuffix(".gz").endswith((".csv", ".tsv")) for name in files]
-    if any(tables) and not all(tables):
-        raise InputError("logs and CSV files cannot be learnt together; give one kind, or say --input")
-    return "csv" if all(tables) else "log"
 
 
 def progress(parts):

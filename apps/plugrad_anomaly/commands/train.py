@@ -6,64 +6,63 @@ import time
 import click
 
 from plugrad.errors import InputError
-from plugrad_anomaly.commands.options import FILES, FORCE, INPUT, MODEL, input_kind, refuse, say
+from plugrad_anomaly.commands.grouping_options import given_grouping, grouping_options
+from plugrad_anomaly.commands.options import (
+    FILES,
+    FORCE,
+    INPUT,
+    MODEL,
+    refuse,
+    say,
+    threshold_options,
+    wanted_threshold,
+)  # fmt: skip
 
 
 @click.command()
 @FILES
 @MODEL
 @INPUT
-@click.option("--window-lines", type=click.IntRange(1), metavar="N", help="Rows are N consecutive lines (default: 20).")
-@click.option("--group-by", metavar="REGEX", help="Rows are sessions: all lines in which REGEX matches the same text.")
+@grouping_options
 @click.option("--id-column", metavar="NAME", help="A CSV column that identifies rows: passed through, not learnt from.")
-@click.option("--fpr", type=float, default=0.001, show_default=True, metavar="RATE",
-              help="The share of normal rows that may be called anomalous.")  # fmt: skip
+@threshold_options
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True,
               help="The same seed, the same model.")  # fmt: skip
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Passes over the rows (default: by their number).")
 @click.option("--curves", metavar="FILE", help="Draw the learning curves of the training (PNG, SVG or PDF).")
 @FORCE
-def train(files, model, kind, window_lines, group_by, id_column, fpr, seed, epochs, curves, force):
+def train(files, model, kind, id_column, seed, epochs, curves, force, **options):
     """Learn from FILES… what is normal. "-" is standard input; .gz is read in place.
 
     The last fifth of the rows is held out: it sets the scale of the scores and the threshold.
+
+    \b
+    plugrad anomaly train good.log --model shop.model
+    plugrad anomaly train good.log --model shop.model --group-by 'req-[0-9a-f]+' --false-alarms 1/day
+    plugrad anomaly train day1.csv day2.csv --model machine.model --id-column reading
     """
     from plugrad_anomaly import saved
-    from plugrad_anomaly.model import train_autoencoders
+    from plugrad_anomaly.threshold import check_wanted, describe
+    from plugrad_anomaly.training import fit_logs, fit_tables, input_kind
 
-    if not 0 < fpr < 1:
-        raise InputError(f"--fpr must be a rate between 0 and 1, got {fpr:g}")
-    if window_lines and group_by:
-        raise InputError("--window-lines and --group-by exclude each other: rows are windows or sessions")
+    names = ("fpr", "false_alarms", "contamination", "top", "threshold")
+    wanted = wanted_threshold(**{name: options.pop(name) for name in names})
+    grouping = given_grouping(**options)
+    check_wanted(wanted)
     for path in (model, *([curves] if curves else [])):
         refuse(path, force)
     if curves and os.path.realpath(curves) == os.path.realpath(model):
         raise InputError("is given for --model and for --curves; expected two files", model)
     began = time.perf_counter()
-    histories = []
-
-    def fit_model(fitted, held_out):
-        layer, found = train_autoencoders(fitted, held_out, seed, epochs, say)
-        histories.extend(found)
-        return layer
-
     if input_kind(files, kind) == "csv":
-        from plugrad_anomaly.tables import TableDetector
-
-        if window_lines or group_by:
-            raise InputError("--window-lines and --group-by are for logs; a row of a CSV file is a row")
-        detector = TableDetector.fit(files, id_column, fit_model, say)
+        if grouping:
+            raise InputError("--window-lines, --window and --group-by are for logs; a row of a CSV file is a row")
+        detector, histories = fit_tables(files, id_column, seed, epochs, say)
     else:
-        from plugrad_anomaly.logs import LogDetector
-        from plugrad_anomaly.rows import new_grouper
-
         if id_column:
             raise InputError("--id-column is for CSV files; sessions of a log are told apart by --group-by")
-        grouping = {"group_by": group_by} if group_by else {"window_lines": window_lines or 20}
-        new_grouper(grouping)  # a bad pattern is said before the files are read
-        detector = LogDetector.fit(files, grouping, fit_model, say)
-    threshold = saved.save(model, detector, fpr, histories, seed)
-    say(saved.rate_text(threshold))
+        detector, histories = fit_logs(files, grouping, seed, epochs, say)
+    say(describe(saved.save(model, detector, wanted, histories, seed)))
     say(f"{model} written in {time.perf_counter() - began:.1f} s")
     if curves:
         histories[0].plot(curves, "Learning curves (first of the autoencoders)")

@@ -1,0 +1,164 @@
+"""Following a file by its name, as `tail -F` does: over its growth, its renaming and its truncation."""
+
+import contextlib
+import hashlib
+import os
+
+import numpy as np
+
+from plugrad.errors import InputError
+from plugrad_anomaly.compression import read_some
+from plugrad_anomaly.read import MOST_RECORD_BYTES, NEWLINE, Chunk, cannot_open
+
+HEAD_BYTES = 1024  # of the beginning of a file: whether it is the one that was read before
+MOST_BYTES = 4 << 20  # that one poll hands over
+
+
+class Follower:
+    """Hands over the new whole lines of a file whenever it is asked.
+
+    path: the file's name; a line without its end waits for it. A file that takes the name of the one that was read (log
+    rotation) is read from its start, after the rest of the old one; so is a file that was cut or written anew in place
+    (copytruncate). What is written and gone again between two calls cannot be seen.
+
+    state: a mapping of an earlier `state()`, to go on from there: a file that was renamed meanwhile is looked for
+    beside `path`. at_end: begin behind what is there already.
+
+    lost: how often a file that was not read to its end could not be found again.
+
+    Raises InputError where there is no such file to begin with, or it cannot be read.
+    """
+
+    def __init__(self, path, state=None, at_end=False):
+        self.path, self.file = str(path), None
+        self.lost = 0
+        self.offset, self.line, self.head = 0, 1, b""
+        if state is not None:
+            self._go_on(state)
+        else:
+            self._open()
+            if at_end:
+                self._to_end()
+
+    def poll(self):
+        """The Chunks of lines that came since the last call; the first of each file has offset 0."""
+        chunks = []
+        while (chunk := self._next()) is not None:
+            chunks.append(chunk)
+            if sum(chunk.data.size for chunk in chunks) >= MOST_BYTES:
+                break
+        return chunks
+
+    def state(self):
+        """What tells a later process where to go on: a JSON-able mapping."""
+        inode = os.fstat(self.file.fileno()).st_ino if self.file else None
+        digest = hashlib.sha256(self.head).hexdigest()
+        return {"inode": inode, "offset": self.offset, "line": self.line, "head_bytes": len(self.head), "head": digest}
+
+    def close(self):
+        """Close the file."""
+        if self.file:
+            self.file.close()
+            self.file = None
+
+    def _open(self):
+        try:
+            self.file = open(self.path, "rb", buffering=0)  # noqa: SIM115 - kept open between two polls
+        except OSError as error:
+            raise cannot_open(error, self.path) from None
+        self.offset, self.line, self.head = 0, 1, b""
+
+    def _go_on(self, state):
+        for path in [self.path, *self._beside()]:
+            with contextlib.suppress(OSError), open(path, "rb") as file:
+                head = file.read(state["head_bytes"])
+                known = hashlib.sha256(head).hexdigest() == state["head"] and len(head) == state["head_bytes"]
+                about = os.fstat(file.fileno())
+                if about.st_ino == state["inode"] and known and about.st_size >= state["offset"]:
+                    self.file = open(path, "rb", buffering=0)  # noqa: SIM115
+                    self.offset, self.line, self.head = state["offset"], state["line"], head
+                    return
+        self.lost += state["offset"] > 0
+        self._reopen()
+
+    def _beside(self):
+        folder, name = os.path.split(os.path.abspath(self.path))
+        with contextlib.suppress(OSError):
+            return [os.path.join(folder, other) for other in sorted(os.listdir(folder)) if other.startswith(name + ".")]
+        return []
+
+    def _to_end(self):
+        """Behind the last line end; counts the lines before it."""
+        while True:
+            part = read_some(self.file, MOST_BYTES, self.path)
+            self._note_head(part, self.offset)
+            whole = part.rfind(b"\n") + 1
+            self.line += part.count(b"\n", 0, whole)
+            self.offset += whole
+            if len(part) < MOST_BYTES or not whole:
+                return
+            self.file.seek(self.offset)
+
+    def _next(self):
+        """The next Chunk, from this file or the one that took its name; None where nothing is new."""
+        if self.file is None and not self._reopen():
+            return None
+        if self._was_cut():
+            self._leave()
+            return self._next()
+        chunk = self._read()
+        if chunk is not None or not self._was_replaced():
+            return chunk
+        # Between the last read and the look at the name the old file may have got its last lines.
+        chunk = self._read(to_the_end=True)
+        if chunk is None:
+            self._leave()
+            return self._next()
+        return chunk
+
+    def _leave(self):
+        self.close()
+        self.offset, self.line, self.head = 0, 1, b""
+
+    def _reopen(self):
+        try:
+            self._open()
+        except InputError:
+            return False  # between a renaming and the next file there may be none of the name
+        return True
+
+    def _was_cut(self):
+        """Whether the file is shorter than what was read of it, or begins otherwise than it did."""
+        if os.fstat(self.file.fileno()).st_size < self.offset:
+            return True
+        return bool(self.head) and os.pread(self.file.fileno(), len(self.head), 0) != self.head
+
+    def _was_replaced(self):
+        try:
+            return not os.path.samestat(os.stat(self.path), os.fstat(self.file.fileno()))
+        except OSError:
+            return False
+
+    def _read(self, to_the_end=False):
+        """A Chunk of whole lines from here; to_the_end: also of a last line without its end."""
+        self.file.seek(self.offset)
+        data = read_some(self.file, MOST_BYTES, self.path)
+        while data and b"\n" not in data and len(data) < MOST_RECORD_BYTES and len(data) % MOST_BYTES == 0:
+            more = read_some(self.file, MOST_BYTES, self.path)
+            if not more:
+                break
+            data += more
+        whole = data.rfind(b"\n") + 1
+        if not whole and (to_the_end or len(data) >= MOST_RECORD_BYTES):
+            whole = len(data)
+        if not whole:
+            return None
+        self._note_head(data, self.offset)
+        chunk = Chunk(np.frombuffer(data[:whole], dtype=np.uint8).copy(), self.path, self.offset, self.line)
+        self.offset = chunk.end
+        self.line += int(np.count_nonzero(chunk.data == NEWLINE))
+        return chunk
+
+    def _note_head(self, data, offset):
+        if offset <= len(self.head) < HEAD_BYTES:
+            self.head = (self.head[:offset] + data)[:HEAD_BYTES]

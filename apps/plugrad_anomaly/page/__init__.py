@@ -1,0 +1,1 @@
+"""Scores → one self-contained page: read_scores (scores.py), raw_lines (lines.py), render (render.py)."""
