@@ -2,15 +2,19 @@
 
 import os
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from plugrad import threads
 from plugrad.errors import InputError
 from plugrad_anomaly.batch.ahead import ahead
 from plugrad_anomaly.read import NEWLINE, read_chunks
 from plugrad_anomaly.scored import ScoredRows
+
+AHEAD = 2  # chunks that are read, and being prepared, beyond those that the threads work at
 
 
 class Place(NamedTuple):
@@ -67,35 +71,53 @@ class Unit:
         if self.stream is None:
             yield from self._whole_files()
             return
-        # A chunk is read and prepared while the one before is grouped, scored and written.
-        chunks = ahead(self._prepared())
-        try:
-            for prepared, rejects, lines, place in chunks:
-                self._told.rejects = rejects
-                scored = None if prepared is None else self.stream.add(prepared)
-                self.place = place
-                yield Step(scored, rejects, lines, place)
-        finally:
-            chunks.close()
+        with ThreadPoolExecutor(threads.get_threads(), "plugrad-prepare") as pool:
+            chunks = ahead(self._read(pool), depth=AHEAD)
+            try:
+                yield from self._added(chunks)
+            finally:
+                chunks.close()
+                pool.shutdown(cancel_futures=True)
         self._told.rejects = rejects = []
         yield Step(self.stream.finish(), rejects, 0, None)
 
-    def _prepared(self):
-        first = self.place.file
-        for number, path in enumerate(self.files[first:], first):
-            start = (self.place.offset, self.place.line) if number == first else (0, 1)
-            place = Place(number, *start)
+    def _added(self, chunks):
+        broken = None  # the file of which nothing more can be scored
+        for number, future in chunks:
+            if number == broken:
+                continue
             try:
-                for chunk in self._chunks(path, start):
-                    self._told.rejects = rejects = []
-                    # A line whose end is missing counts; one that was too long to be kept whole has its end skipped.
-                    lines = int(np.count_nonzero(chunk.data == NEWLINE)) + int(chunk.data[-1] != NEWLINE)
-                    place = Place(number, chunk.end, chunk.first_line + lines)
-                    yield self.stream.prepare(chunk), rejects, lines, place
+                prepared, rejects, lines, place = future.result()
             except InputError as error:
                 if not self.skip:
                     raise
-                yield None, [reject_of(error, path, place)], 0, place
+                at = self.place if self.place.file == number else Place(number)
+                broken, self.place = number, Place(number + 1)
+                yield Step(None, [reject_of(error, self.files[number], at)], 0, self.place)
+                continue
+            self._told.rejects = rejects
+            scored = self.stream.add(prepared)
+            self.place = place
+            yield Step(scored, rejects, lines, place)
+
+    def _read(self, pool):
+        """Yield (number of the file, Future of a prepared chunk): the next are read and prepared meanwhile."""
+        first = self.place.file
+        for number, path in enumerate(self.files[first:], first):
+            start = (self.place.offset, self.place.line) if number == first else (0, 1)
+            try:
+                for chunk in self._chunks(path, start):
+                    yield number, pool.submit(self._prepare, number, chunk)
+            except InputError as error:
+                failed = Future()
+                failed.set_exception(error)
+                yield number, failed
+
+    def _prepare(self, number, chunk):
+        self._told.rejects = rejects = []
+        # A line whose end is missing counts; one that was too long to be kept whole has its end skipped.
+        lines = int(np.count_nonzero(chunk.data == NEWLINE)) + int(chunk.data[-1] != NEWLINE)
+        return self.stream.prepare(chunk), rejects, lines, Place(number, chunk.end, chunk.first_line + lines)
 
     def _chunks(self, path, start):
         where = path if self.folder is None else os.path.join(self.folder, path)
