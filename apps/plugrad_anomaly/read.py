@@ -17,6 +17,7 @@ SEARCHED_BYTES = 1 << 16  # at the end of a chunk, for its last newline, before 
 MOST_RECORD_BYTES = (
     1 << 24
 )  # of a line, or a record of several, that has no end after so many bytes, the rest is skipped
+MOST_LINES = 1 << 17  # of a chunk: what is kept of a line takes more memory than a short one itself
 HEAD_BYTES = 1 << 16  # how much of a file is looked at to tell text from binary
 
 # Text does hold these: backspace to carriage return, and the escape of coloured terminal output.
@@ -201,15 +202,29 @@ def _cut(stream, shown, chunk_bytes, boundary, offset, first_line):
         carried, skipped = buffer[cut:size], 0
         if not cut and size >= MOST_RECORD_BYTES and failure is None:
             cut, (skipped, carried) = size, _skip_line(stream, shown)
-        if cut:
-            chunk = Chunk(buffer[:cut], shown, offset, first_line, skipped)
+        behind = offset + cut
+        for piece in _pieces(buffer[:cut], boundary):
+            chunk = Chunk(piece, shown, offset, first_line, skipped if offset + piece.size == behind else 0)
             yield chunk
             offset = chunk.end
-            first_line += int(np.count_nonzero(chunk.data == NEWLINE)) + (skipped > 0)
+            first_line += int(np.count_nonzero(piece == NEWLINE)) + (chunk.skipped > 0)
         if failure is not None:  # the whole lines before the damage are good
             raise failure
         if at_end:
             return
+
+
+def _pieces(data, boundary):
+    """Yield data, uint8 of whole records, in pieces of about MOST_LINES lines at most, each with memory of its own."""
+    while np.count_nonzero(data == NEWLINE) > MOST_LINES:
+        limit = int(np.flatnonzero(data == NEWLINE)[MOST_LINES - 1]) + 1
+        cut = boundary(data[:limit])
+        if not cut:
+            break
+        yield data[:cut].copy()
+        data = data[cut:]
+    if data.size:
+        yield data
 
 
 def _skip_line(stream, shown):

@@ -1,5 +1,6 @@
 """Many files: the same bytes by any number of processes, and what becomes of those that cannot be scored."""
 
+import contextlib
 import csv
 import gzip
 import io
@@ -23,6 +24,7 @@ from plugrad.errors import InputError
 from plugrad_anomaly import saved
 from plugrad_anomaly.batch import score_units
 from plugrad_anomaly.batch.ahead import ahead
+from plugrad_anomaly.batch.progress import Monitor
 from plugrad_anomaly.batch.unit import Unit
 from plugrad_anomaly.read import Chunk, read_chunks
 
@@ -407,3 +409,49 @@ def test_chunks_of_another_place_keep_their_path(tmp_path, detector, monkeypatch
     steps = list(Unit(detector, ["x.log"], folder=str(tmp_path)).steps())
     assert {name for step in steps for name in step.scored.files} == {"x.log"}
     assert Chunk(np.zeros(3, np.uint8), "x", 5, 1).end == 8
+
+
+@pytest.mark.parametrize("text", ["\n" * 700, "short\n\n" * 300 + "no end", "x" * 3000 + "\n" * 400])
+def test_chunks_of_many_short_lines_are_cut(tmp_path, text, monkeypatch):
+    monkeypatch.setattr("plugrad_anomaly.read.MOST_LINES", 64)
+    path = tmp_path / "log"
+    path.write_text(text)
+    for chunk_bytes in (100, 1 << 20):
+        chunks = list(read_chunks(path, chunk_bytes=chunk_bytes))
+        assert b"".join(chunk.data.tobytes() for chunk in chunks) == text.encode()
+        assert all(np.count_nonzero(chunk.data == 10) <= 64 for chunk in chunks)
+        for chunk in chunks:
+            assert chunk.first_line == text[: chunk.offset].count("\n") + 1
+            start = (chunk.offset, chunk.first_line)
+            again = list(read_chunks(path, chunk_bytes=chunk_bytes, start=start))
+            assert b"".join(c.data.tobytes() for c in again) == text[chunk.offset :].encode()
+            assert again[0].end == chunk.end or "xxx" in text  # behind a long line chunks may be others
+
+
+def test_progress_in_words():
+    monitor = Monitor(2000, "lines")
+    monitor.update(0, {"lines": 300, "rows": 30, "read": 500})
+    assert monitor.text(300, 500, 2.0) == "25%  300 lines  150 lines/s  0:06 left"
+    assert monitor.text(300, 0, 2.0) == "0%  300 lines  150 lines/s"
+    assert monitor.text(10**9, 1, 2.0).endswith("1:06:38 left")
+    monitor = Monitor(None, "rows")
+    monitor.before({"rows": 100}, {"rows": 20})
+    assert monitor.text(1120, 0, 10.0) == "1,120 rows  100 rows/s"  # what was done before is not of this speed
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
+def test_progress_shows_on_a_terminal(folder, tmp_path):
+    slow = SlowScore(tmp_path, [folder / "a.log", folder / "b.log", "--model", folder / "windows.model"], seconds=0.1)
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(slow.command, stderr=theirs, stdout=subprocess.DEVNULL, env=slow.environment)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while part := os.read(ours, 4096):
+            shown += part
+    os.close(ours)
+    assert process.wait(60) == 0
+    text = shown.decode()
+    assert "lines/s" in text
+    assert "left" in text
+    assert "1,200 lines, 300 rows" in text
