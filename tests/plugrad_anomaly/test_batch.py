@@ -430,13 +430,15 @@ def test_chunks_of_many_short_lines_are_cut(tmp_path, text, monkeypatch):
 
 def test_progress_in_words():
     monitor = Monitor(2000, "lines")
-    monitor.update(0, {"lines": 300, "rows": 30, "read": 500})
-    assert monitor.text(300, 500, 2.0) == "25%  300 lines  150 lines/s  0:06 left"
     assert monitor.text(300, 0, 2.0) == "0%  300 lines  150 lines/s"
+    assert monitor.text(300, 500, 2.0) == "25%  300 lines  150 lines/s  0:06 left"
     assert monitor.text(10**9, 1, 2.0).endswith("1:06:38 left")
-    monitor = Monitor(None, "rows")
-    monitor.before({"rows": 100}, {"rows": 20})
-    assert monitor.text(1120, 0, 10.0) == "1,120 rows  100 rows/s"  # what was done before is not of this speed
+    monitor = Monitor(2000, "rows")
+    monitor.before(900, {"rows": 100}, {"rows": 20})
+    monitor.update(3, {"rows": 80, "read": 100, "resumed": True})
+    assert monitor.text(200, 1000, 0.1) == "50%  200 rows  0 rows/s"  # what was done before is not of this speed
+    assert monitor.text(1200, 1500, 10.0) == "75%  1,200 rows  100 rows/s  0:10 left"
+    assert Monitor(None, "rows").text(1000, 0, 10.0) == "1,000 rows  100 rows/s"
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")

@@ -146,6 +146,14 @@ def file_hash(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def size_of(path):
+    """The bytes of a file, 0 where there is none."""
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
+
+
 def identity(path):
     """What tells whether a file is the one it was: size, time of change, inode, and a hash of its head."""
     try:

@@ -7,7 +7,7 @@ import stat
 import plugrad
 from plugrad.errors import InputError
 from plugrad.files import atomic_write, refuse_existing
-from plugrad_anomaly.batch.folder import WorkFolder, differences, file_hash, identity
+from plugrad_anomaly.batch.folder import WorkFolder, differences, file_hash, identity, size_of
 from plugrad_anomaly.batch.join import COUNTED, new_counts
 from plugrad_anomaly.batch.packed import write_top
 from plugrad_anomaly.batch.part import OutputError, cut_off
@@ -101,7 +101,8 @@ def _score(run, folder, counts):
             for number, summary in folder.finished_parts(counts["units"], len(run.units)).items():
                 join.add(number, summary)
                 del todo[number]
-            run.monitor.before(counts, *join.waiting.values())
+            done = [path for number, unit in enumerate(run.units) if number not in todo for path in unit]
+            run.monitor.before(sum(map(size_of, done)), counts, *join.waiting.values())
             run.score_units(join, todo, (folder.lock,))
             counts["complete"] = True
             note(counts)

@@ -82,6 +82,8 @@ def score_part(detector, unit, settings, prefix, report=lambda counts: None, ope
             with open(files.rows, "rb") as kept:
                 writer = new_writer(rows, settings, kept)
             writer.count, writer.anomalies, writer.columns = counts["rows"], counts["anomalies"], counts["columns"]
+            if resumed:
+                report({**counts, "resumed": True})
             clock = _Clock()
             for step in scoring.steps():
                 add_step(step, writer, said, counts)

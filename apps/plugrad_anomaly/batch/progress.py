@@ -36,11 +36,15 @@ class Monitor:
         self.skipped = 0  # lines or rows that an earlier run scored
         self.counts = {}  # number of a unit -> (lines or rows, bytes read)
         self.done = self.done_bytes = 0
-        self.bar = None
+        self.bar = self.first_read = None
 
     def update(self, number, counts):
-        """counts: what a unit counted so far, and "read", the bytes of its files that it has read."""
+        """counts: what a unit counted so far; "read", the bytes of its files that it has read; "resumed", if it is what
+        an earlier run has done.
+        """
         self.counts[number] = (counts[self.unit], counts.get("read", 0))
+        if counts.get("resumed"):
+            self.skipped += counts[self.unit]
         if self.bar is not None:
             self._show()
 
@@ -50,9 +54,10 @@ class Monitor:
         self.done += counts[self.unit]
         self.done_bytes += read
 
-    def before(self, *counts):
-        """What an earlier run has done."""
+    def before(self, size, *counts):
+        """What an earlier run has done: files of so many bytes in all, and what units have counted."""
         self.skipped = self.done = sum(done[self.unit] for done in counts)
+        self.done_bytes = size
 
     def __enter__(self):
         if sys.stderr.isatty():
@@ -82,7 +87,9 @@ class Monitor:
         if self.total:
             share = min(1.0, read / self.total)
             parts.insert(0, f"{share:.0%}")
-            fresh = read - self.skipped_bytes
+            # An earlier run may have read the first part, and took its own time for it.
+            self.first_read = read if self.first_read is None else self.first_read
+            fresh = read - self.first_read
             if fresh > 0:
                 parts.append(f"{_duration((self.total - read) * seconds / fresh)} left")
         return "  ".join(parts)
