@@ -127,6 +127,9 @@ class WorkFolder:
 
     def remove(self):
         """Remove the folder: the output is in its place, or the run has failed."""
+        # As long as the manifest is there, what says that the run is complete must be there too.
+        with contextlib.suppress(OSError):
+            os.unlink(self._inside("manifest"))
         shutil.rmtree(self.path, ignore_errors=True)
 
 
