@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from plugrad.errors import InputError
-from plugrad_anomaly.table import listed, number, read_parts
+from plugrad_anomaly.cell_values import number
+from plugrad_anomaly.table_chunks import TableChunks
+from plugrad_anomaly.table_header import listed
 
 
 class Labels(NamedTuple):
@@ -28,7 +30,7 @@ def read_labels(path):
       session of that id is odd.
     """
     kinds, ranges = {}, []
-    for part in read_parts(path):
+    for part in _parts(path):
         columns = dict(zip(part.names, part.cells, strict=True))
         if {"first_line", "last_line"} <= set(columns):
             ranges += _ranges(columns, part)
@@ -39,6 +41,24 @@ def read_labels(path):
             raise InputError(f"has the columns {listed(part.names)}; expected {expected}", part.path, 1)
         kinds.update(zip(columns[part.names[0]], _kinds(flag, "kind" in columns, part), strict=True))
     return Labels(kinds, ranges, str(path))
+
+
+class _Part(NamedTuple):
+    """Some rows: `cells`, columns of texts in the order of `names`; `lines`, the rows' line numbers."""
+
+    path: str
+    names: list
+    cells: list
+    lines: list
+
+
+def _parts(path):
+    chunks = TableChunks(named=True)
+    for chunk, cells, first_line in chunks.read(path):
+        chunks.refuse_ragged(cells, first_line, chunk.path)
+        names = chunks.header.names
+        texts = [[cells.text(row, place) for row in range(cells.rows)] for place in range(len(names))]
+        yield _Part(chunk.path, names, texts, (cells.lines + first_line).tolist())
 
 
 def _ranges(columns, part):

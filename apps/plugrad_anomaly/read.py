@@ -37,6 +37,8 @@ class Chunk:
     offset: position of data[0] in the (decompressed) file, in bytes.
     first_line: number of the line that starts at data[0], counted from 1 as editors and `wc -l` do.
     skipped: so many bytes behind `data` belong to its last line, which was too long to be kept (MOST_RECORD_BYTES).
+    numbers, offsets: int64 (lines,), where the lines of `data` come from, if it was rewritten (see records.py);
+        length: so many bytes of the file it then stands for.
     """
 
     data: np.ndarray
@@ -44,11 +46,22 @@ class Chunk:
     offset: int
     first_line: int
     skipped: int = 0
+    numbers: np.ndarray | None = None
+    offsets: np.ndarray | None = None
+    length: int | None = None
+
+    def line_numbers(self, count):
+        """The number of each of the `count` lines of `data` in the file: int64 (count,)."""
+        return self.first_line + np.arange(count) if self.numbers is None else self.numbers
+
+    def line_offsets(self, starts):
+        """Where lines that start at `starts` in `data` start in the (decompressed) file: int64."""
+        return self.offset + starts if self.offsets is None else self.offsets
 
     @property
     def end(self) -> int:
         """Position behind the chunk in the (decompressed) file, in bytes: the next one's offset."""
-        return self.offset + self.data.size + self.skipped
+        return self.offset + (self.data.size if self.length is None else self.length) + self.skipped
 
 
 def last_line_end(data):
@@ -60,14 +73,18 @@ def last_line_end(data):
     return max(0, data.size - SEARCHED_BYTES) + int(newlines[-1]) + 1 if newlines.size else 0
 
 
-def read_chunks(path, chunk_bytes=4 << 20, boundary=last_line_end, start=(0, 1), opened=None) -> Iterator[Chunk]:
+def read_chunks(
+    path, chunk_bytes=4 << 20, boundary=last_line_end, expected="lines of text", start=(0, 1), opened=None
+) -> Iterator[Chunk]:
     """Yield the lines of a file, in order, as Chunks of about chunk_bytes bytes.
 
     path: a file, plain, gzip, zst, bzip2 or xz (told by its first bytes, not by its name; members may follow one
         another), or "-" for standard input.
     chunk_bytes: how much is read at a time. A longer line is kept whole, up to MOST_RECORD_BYTES, so that memory is
         bounded whatever is in the file.
-    boundary: function of uint8 bytes that start a record: where they may be cut, 0 for nowhere; None: behind lines.
+    boundary: function of uint8 (bytes,) that start a record: the last position at which they may be cut, 0 for none.
+        Records of several lines, such as rows of CSV with quoted line ends, have their own. None: behind lines.
+    expected: what the file should hold, for messages.
     start: (offset, line) where to begin, as `end` of a Chunk and the number of the line behind it: a plain file is
         read from there, a compressed one is decompressed up to it. The chunks are those of a reading from the start.
     opened: called with the raw file once it is open; its `tell()` says how far reading has come in it.
@@ -80,7 +97,7 @@ def read_chunks(path, chunk_bytes=4 << 20, boundary=last_line_end, start=(0, 1),
         raise ValueError(f"chunk_bytes must be at least 1, got {chunk_bytes}")
     shown = _shown(path)
     offset, line = start
-    with open_bytes(path, opened) if offset else open_text(path, opened=opened) as stream:
+    with open_bytes(path, opened) if offset else open_text(path, expected, opened) as stream:
         _skip(stream, offset, shown)
         yield from _cut(stream, shown, chunk_bytes, boundary or last_line_end, offset, line)
         _check_length(_innermost(stream), shown)

@@ -1,6 +1,6 @@
 """What a detector says of rows, and how files go through it: the same loop for logs and tables."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ class ScoredRows(NamedTuple):
     timestamps: np.ndarray
     scores: np.ndarray
     reasons: Callable[[int], list]
-    passed: dict = {}  # noqa: RUF012 - never written to
+    passed: Mapping = {}
 
     @property
     def size(self) -> int:
@@ -42,6 +42,12 @@ class ScoredRows(NamedTuple):
         )  # fmt: skip
 
 
+def no_scored_rows():
+    """ScoredRows without a row."""
+    none = np.empty(0, dtype=np.int64)
+    return ScoredRows([], none, none, [], np.empty(0), np.empty(0), lambda row: [])
+
+
 def score_files(detector, paths) -> Iterator[ScoredRows]:
     """Score files, unit by unit (`detector.units`), in order.
 
@@ -53,11 +59,11 @@ def score_files(detector, paths) -> Iterator[ScoredRows]:
     - `finish()`: the ScoredRows that are left;
     - `state()`: between two calls of `add`, (JSON-able mapping, name -> array) with which
       `detector.stream_from(state, arrays)` goes on in another process;
-    - `boundary`: where `read_chunks` may cut.
+    - `boundary`, `expected`: where `read_chunks` may cut, and what it should find.
     """
     for unit in detector.units(paths):
         stream = detector.stream()
         for path in unit:
-            for chunk in read_chunks(path, boundary=stream.boundary):
+            for chunk in read_chunks(path, boundary=stream.boundary, expected=stream.expected):
                 yield stream.add(stream.prepare(chunk))
         yield stream.finish()

@@ -162,7 +162,10 @@ def test_too_few_lines(options, tmp_path, refuses):
 TABLES = {
     "ragged": ("a,b\n1,2\n3\n", [":3: ", "1 cells; expected 2"]),
     "ragged behind a quoted line end": ('a,b\n1,"2\n"\n3\n', [":4: ", "1 cells; expected 2"]),
-    "without numbers": ("a,b\n" + "x,y\n" * 60, [":1: ", "no numeric column among a, b"]),
+    "without a usable column": (
+        "a,b\n" + "".join(f"x{i},\n" for i in range(60)),
+        [":1: ", "no column to learn from among a, b", "50 different texts", "b: it is empty"],
+    ),
     "header only": ("a,b\n", ["no row below its column names"]),
     "duplicate names": ("a,b,a\n1,2,3\n", [":1: ", "two columns named 'a'"]),
     "blank first line": ("\na,b\n1,2\n", [":1: ", "expected a row of column names"]),
@@ -187,7 +190,7 @@ def test_an_image_is_no_table(tmp_path, refuses):
 def test_files_of_other_columns_are_not_learnt_together(tmp_path, trained, refuses):
     other = tmp_path / "other.csv"
     other.write_text("a,b\n1,2\n")
-    said = [f"{other}:1: ", "has the columns a, b", "expected name, heat"]
+    said = [f"{other}:1: ", "lacks the column 'heat'", "it has a, b"]
     refuses("train", trained / "good.csv", other, "--model", tmp_path / "m", said=said)
 
 
@@ -202,8 +205,11 @@ def test_an_id_column_that_is_not_there(tmp_path, trained, refuses):
     [
         ("name,heat,mode\nr1,20,a\n", [":1: ", "lacks the column 'speed'", "it has name, heat, mode"]),
         ("heat,speed,mode\n20,5,a\n", [":1: ", "lacks the column 'name'"]),
-        ("name,heat,speed,mode\nr1,20,5,a\nr2,hot,5,a\n", [":3: ", "'heat' holds 'hot'", "expected a number"]),
-        ("name,heat,speed,mode\nr1,20,1_000,a\n", [":2: ", "'speed' holds '1_000'"]),
+        (
+            "name,heat,speed,mode\n" + "r1,20,5,a\nr2,hot,5,a\nr3,x,5,a\n" * 9,
+            [":3: ", "'heat' holds 'hot'", "a number"],
+        ),
+        ("name,heat,speed,mode\n" + "r1,20,1_000,a\n" * 12, [":2: ", "'speed' holds '1_000'"]),
         ("name,heat,speed,mode\nr1,20,5,a\nr2,20\n", [":3: ", "2 cells; expected 4"]),
     ],
 )

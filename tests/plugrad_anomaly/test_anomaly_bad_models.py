@@ -190,10 +190,6 @@ SHARED = [
     put("detector", del_),
     put("detector", []),
     put("detector", "detector", del_),
-    put("detector", "detector", "blocks", []),
-    put("detector", "detector", "blocks", ["pattern", "pattern"]),
-    put("detector", "detector", "blocks", "pattern"),
-    put("detector", "detector", "blocks", [1]),
     tensor("scaling.mean", lambda old: None),
     tensor("scaling.mean", lambda old: old[:-1]),
     tensor("scaling.mean", lambda old: old.astype(np.int64)),
@@ -212,6 +208,10 @@ SHARED = [
     weights,
 ]
 LOG = [
+    put("detector", "detector", "blocks", []),
+    put("detector", "detector", "blocks", ["pattern", "pattern"]),
+    put("detector", "detector", "blocks", "pattern"),
+    put("detector", "detector", "blocks", [1]),
     put("detector", "grouping", {}),
     put("detector", "grouping", {"group_by": "("}),
     put("detector", "grouping", {"group_by": 5}),
@@ -238,17 +238,19 @@ LOG = [
 ]
 TABLE = [
     put("detector", "schema", del_),
-    put("detector", "schema", "numeric", []),
-    put("detector", "schema", "numeric", [["heat", 20.0]]),
-    put("detector", "schema", "numeric", 0, ["heat", "x", 1.0]),
-    put("detector", "schema", "numeric", 0, ["heat", 20.0, 0.0]),
-    put("detector", "schema", "numeric", 0, [5, 20.0, 1.0]),
-    put("detector", "schema", "numeric", 1, ["heat", 20.0, 1.0]),
-    put("detector", "schema", "categorical", [["mode", 5]]),
-    put("detector", "schema", "categorical", [["mode", ["a", 5]]]),
-    put("detector", "schema", "categorical", [["mode", ["a", "b", "c"]]]),
-    put("detector", "schema", "categorical", [["heat", ["a", "b"]]]),
+    put("detector", "schema", "columns", []),
+    put("detector", "schema", "columns", [["heat"]]),
+    put("detector", "schema", "columns", 0, ["heat", "colour"]),
+    put("detector", "schema", "columns", 0, [5, "number"]),
+    put("detector", "schema", "columns", 1, ["heat", "number"]),
+    put("detector", "schema", "columns", 2, ["mode", "number"]),
+    put("detector", "schema", "texts", [["mode", 5]]),
+    put("detector", "schema", "texts", [["mode", []]]),
+    put("detector", "schema", "texts", [["mode", ["a", 5]]]),
+    put("detector", "schema", "texts", [["heat", ["a", "b"]]]),
     put("detector", "schema", "id_column", 5),
+    put("detector", "schema", "width", "four"),
+    put("detector", "schema", "named", 1),
 ]
 
 

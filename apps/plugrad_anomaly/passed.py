@@ -1,0 +1,66 @@
+"""The columns of an input table as they are passed through to the output."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from plugrad.kernel import kernel
+
+_FORMULA = np.zeros(256, dtype=np.bool_)  # what makes a spreadsheet take a cell for a formula
+_FORMULA[list(b"=+-@")] = True
+_NUMERIC = np.zeros(256, dtype=np.bool_)
+_NUMERIC[list(b"0123456789.")] = True
+SPACE, DELETE, COMMA, MINUS, PLUS = 32, 127, 44, 45, 43
+
+
+class PassedColumns(Mapping):
+    """name -> list[str] of the cells of a chunk's rows, made when they are asked for.
+
+    `lines()` gives the rows as text that may stand in a CSV as it is; most are taken from the file whole, which is what
+    makes passing all columns cheap.
+    """
+
+    def __init__(self, cells, names, delimiter):
+        self.cells, self.names, self.delimiter = cells, list(names), delimiter
+
+    def __iter__(self):
+        return iter(self.names)
+
+    def __len__(self):
+        return len(self.names)
+
+    def __getitem__(self, name):
+        place = self.names.index(name)
+        return [self.cells.text(row, place) for row in range(self.cells.rows)]
+
+    def lines(self, cell):
+        """The rows as list[str], cells separated by commas; cell: function that makes a text one CSV cell."""
+        cells = self.cells
+        plain = np.zeros(cells.rows, dtype=np.bool_)
+        if self.delimiter == ",":
+            _plain_rows(cells.data, cells.starts, cells.ends, cells.odd, cells.row_starts, cells.row_ends, plain)
+        # Bytes that are not ASCII are in none of the rows that are taken from here.
+        text = cells.data.tobytes().decode("latin-1")
+        spans = zip(cells.row_starts.tolist(), cells.row_ends.tolist(), strict=True)
+        found = [text[start:end] for start, end in spans]
+        for row in np.flatnonzero(~plain).tolist():
+            found[row] = ",".join(cell(cells.text(row, place)) for place in range(len(self.names)))
+        return found
+
+
+@kernel
+def _plain_rows(data, starts, ends, odd, row_starts, row_ends, plain):
+    """Rows of printable ASCII in which no cell is a formula, nor quoted in an odd way."""
+    for row in range(plain.size):
+        good = True
+        for i in range(row_starts[row], row_ends[row]):
+            good = good and SPACE <= data[i] < DELETE
+        for column in range(starts.shape[1]):
+            start, end = starts[row, column], ends[row, column]
+            good = good and not odd[row, column]
+            if end - start > 1 and _FORMULA[data[start]]:
+                sign = data[start] == MINUS or data[start] == PLUS
+                for i in range(start + 1, end):
+                    sign = sign and _NUMERIC[data[i]]
+                good = good and sign
+        plain[row] = good
