@@ -9,6 +9,7 @@ quiet one.
 import numpy as np
 
 from plugrad.errors import InputError
+from plugrad.kernel import kernel
 from plugrad_anomaly.calibrate import LEAST_ROWS, Calibration
 
 PATTERN = "pattern"
@@ -72,7 +73,7 @@ class Detector:
         oddest, calibrated = self._oddest(odd)
         contributions = np.zeros(odd.shape)
         for name, columns in self.blocks.items():
-            total = odd[:, columns].sum(axis=1, keepdims=True)
+            total = row_sums(odd, columns)[:, None]
             share = odd[:, columns] / np.maximum(total, 1e-12)
             contributions[:, columns] = share * calibrated[name][:, None]
         return self.total(oddest), contributions
@@ -82,7 +83,7 @@ class Detector:
         return self.total(self.total.held_out)
 
     def _block_score(self, odd, name):
-        scores = odd[:, self.blocks[name]].sum(axis=1)
+        scores = row_sums(odd, self.blocks[name])
         if not np.isfinite(scores).all():
             raise InputError("the model's errors are no finite numbers: it is damaged, or its training went wrong")
         return scores
@@ -121,6 +122,24 @@ class Detector:
         row = np.zeros((1, width), np.float32)
         if self.model.input_shape != (width,) or self.model.predict(row).shape != row.shape:
             raise ValueError(f"its model does not rebuild {width} columns")
+
+
+@kernel(fastmath=False)
+def _row_sums(values, columns, sums):
+    # NumPy's order of adding changes with the number of rows; a row's sum must not, or its score would depend on the
+    # rows that are read with it.
+    for row in range(values.shape[0]):
+        total = 0.0
+        for column in columns:
+            total += values[row, column]
+        sums[row] = total
+
+
+def row_sums(values, columns):
+    """Sums of each row of float64 (rows, columns) over `columns`, int64 (k,), in that order: float64 (rows,)."""
+    sums = np.empty(len(values))
+    _row_sums(values, columns, sums)
+    return sums
 
 
 def standardise(matrix, scaling):

@@ -26,7 +26,8 @@ class LogStream:
 
     expected = "lines of text"
 
-    def __init__(self, detector):
+    def __init__(self, detector, on_reject=None):
+        """on_reject: for what a table may reject; every line of a log is in some row, or in no session."""
         self.detector = detector
         self.grouper = new_grouper(detector.grouping)
         self.novel = Novel()
@@ -62,9 +63,9 @@ class LogStream:
         return {"grouper": grouper, "novel": self.novel.state()}, arrays
 
     @classmethod
-    def restored(cls, detector, state, arrays):
+    def restored(cls, detector, state, arrays, on_reject=None):
         """The stream that `state` came from."""
-        stream = cls(detector)
+        stream = cls(detector, on_reject)
         stream.novel = Novel.from_state(state["novel"])
         prefix = "grouper."
         own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

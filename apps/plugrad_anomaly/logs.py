@@ -67,11 +67,11 @@ class LogDetector:
 
     def stream(self, on_reject=None):
         """A LogStream for one unit; any line can be scored, so nothing is rejected."""
-        return LogStream(self)
+        return LogStream(self, on_reject)
 
     def stream_from(self, state, arrays, on_reject=None):
         """The LogStream that goes on from a `state`."""
-        return LogStream.restored(self, state, arrays)
+        return LogStream.restored(self, state, arrays, on_reject)
 
     def score(self, paths):
         """Yield ScoredRows for log files, in order."""
