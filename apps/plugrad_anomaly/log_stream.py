@@ -9,6 +9,7 @@ from plugrad_anomaly.grouping import new_grouper
 from plugrad_anomaly.read import Chunk, last_line_end
 from plugrad_anomaly.scan import ScannedLines, scan
 from plugrad_anomaly.scored import ScoredRows
+from plugrad_anomaly.signals import Watcher
 from plugrad_anomaly.templates import Templates
 
 # Texts of unseen templates that are kept while scoring, so that a flood of them cannot fill the memory.
@@ -32,6 +33,7 @@ class LogStream:
     def __init__(self, detector):
         self.detector = detector
         self.grouper = new_grouper(detector.grouping)
+        self.watcher = None if detector.watch is None else Watcher(detector.watch)
         self.late = Templates(max_templates=MOST_NOVEL_TEXTS)  # templates never seen in training, from their own 0
 
     def prepare(self, chunk):
@@ -49,7 +51,10 @@ class LogStream:
             late = self.late.learn(scanned.hashes[new], chunk.data, scanned.starts[new], scanned.ends[new])
             ids = ids.copy()
             ids[new] = unseen + late
-        return self._scored(self.grouper.feed(chunk, scanned, ids, matched))
+        signals = None
+        if self.watcher is not None:
+            signals = self.watcher.feed(ids, scanned.timestamps, self.grouper.starts_file(chunk))
+        return self._scored(self.grouper.feed(chunk, scanned, ids, matched, signals))
 
     def finish(self):
         """The ScoredRows that are left at the end of the unit."""
@@ -61,6 +66,8 @@ class LogStream:
         late = self.late.state()
         arrays = {f"grouper.{name}": array for name, array in arrays.items()}
         arrays["late.hashes"] = late.pop("hashes")
+        if self.watcher is not None:
+            arrays |= {f"watcher.{name}": array for name, array in self.watcher.state().items()}
         return {"grouper": grouper, "late": late}, arrays
 
     @classmethod
@@ -68,9 +75,9 @@ class LogStream:
         """The stream that `state` came from."""
         stream = cls(detector)
         stream.late = Templates.from_state({**state["late"], "hashes": arrays["late.hashes"]})
-        prefix = "grouper."
-        own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-        stream.grouper.restore(state["grouper"], own)
+        stream.grouper.restore(state["grouper"], _named("grouper.", arrays))
+        if stream.watcher is not None:
+            stream.watcher.restore(_named("watcher.", arrays))
         return stream
 
     def _scored(self, rows):
@@ -89,3 +96,7 @@ class LogStream:
             [rows.files[f] for f in lines.file[first]], lines.line_number[first], lines.line_number[last], rows.key,
             lines.timestamp[first], scores, LogExplainer(detector, rows, contributions, texts),
         )  # fmt: skip
+
+
+def _named(prefix, arrays):
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
