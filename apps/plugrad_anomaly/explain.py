@@ -7,6 +7,7 @@ import numpy as np
 
 from plugrad_anomaly.features import Column
 from plugrad_anomaly.number_names import number_name
+from plugrad_anomaly.sequence import FIRST, expected_tokens, tokens
 from plugrad_anomaly.signals import SIGNALS
 
 # Reasons given for a row, and the least share of the weightiest one's contribution that makes another.
@@ -43,7 +44,7 @@ class LogExplainer:
         self.columns = owner.features.columns
         self.features, self.scaling, self.watch = owner.features, owner.detector.scaling, owner.watch
         self.rows, self.contributions, self.texts = rows, contributions, texts
-        self.unseen = owner.templates.unseen
+        self.unseen, self.model = owner.templates.unseen, owner.detector.model
 
     def __call__(self, row):
         found, seen = [], set()
@@ -208,22 +209,34 @@ class LogExplainer:
         return bool(times[later[0]] - times[members[place]] <= NEAR * longest)
 
     def _token(self, row, members, column, expected):
-        lines = self.rows.lines
-        if column.place >= members.size:
-            text = self.texts[lines.template[members[-1]]]
-            said = f"ends after ‹{shown(text)}›, where training went on"
-            return self._reason("missing", text, 0, "more lines", members[-1:], said)
-        template = int(lines.template[members[column.place]])
-        text = self.texts[template] if template < len(self.texts) else "(one of very many)"
-        if template >= self.unseen:
-            return self._unseen(members[column.place :])
-        if not column.place:
-            said = f"order: begins with ‹{shown(text)}›, unlike in training"
-            return self._reason("order", text, "first", "another line", members[:1], said)
-        before = int(lines.template[members[column.place - 1]])
-        first = self.texts[before] if before < len(self.texts) else "(one of very many)"
-        said = f"order: ‹{shown(text)}› after ‹{shown(first)}›, where training had other lines"
-        return self._reason("order", text, f"after ‹{first}›", "another line", members[column.place :], said)
+        template = self.rows.lines.template
+        place = min(column.place, members.size)
+        own = int(template[members[place]]) if place < members.size else -1
+        if own >= self.unseen:
+            return self._unseen(members[place:])
+        before = f"after ‹{self._shown(template[members[place - 1]])}›" if place else "at the beginning"
+        wanted = self._wanted(members, place)
+        if wanted is not None and not (template[members] == wanted).any():
+            text = self.texts[wanted]
+            return self._reason("missing", text, 0, before, [], f"‹{shown(text)}› is missing {before}")
+        if own < 0:
+            said = f"ends {before}, where training went on"
+            return self._reason("missing", self.texts[template[members[-1]]], 0, "more lines", members[-1:], said)
+        said = f"order: ‹{self._shown(own)}› {before}, where training had "
+        said += "other lines" if wanted is None else f"‹{self._shown(wanted)}›"
+        return self._reason("order", self.texts[own], before, "another line", members[place:], said)
+
+    def _wanted(self, members, place):
+        """The template that the model of sequences expected at a place of a row, None where it is the end of it."""
+        rows = self.rows._replace(offsets=np.array([0, members.size]), members=members, key=[""])
+        found = tokens(rows, self.unseen, self.features.length)
+        if place >= found.shape[1]:
+            return None
+        best = int(expected_tokens(self.model, found)[0, place]) - FIRST
+        return best if 0 <= best < self.unseen else None
+
+    def _shown(self, template):
+        return shown(self.texts[template]) if template < len(self.texts) else "(one of very many)"
 
     def _span(self, pause):
         return f"{number_text(pause)} s" if self.watch.by_time else f"{number_text(round(pause))} lines"
