@@ -3,8 +3,8 @@
 Columns belong to blocks. The columns of the block "pattern" are rebuilt by autoencoders, and score by the error of
 that; the block "sequence" holds tokens, which score by how little the model expected them; those of the blocks in
 SURPRISES are surprises in nats already; those of any other block score each by its own distance from what is usual.
-Each block is calibrated on held-out normal rows (unless it is a probability already), a row's score is that of its
-oddest block, calibrated again: so a block of wild columns cannot drown a quiet one.
+Each block is calibrated on held-out normal rows, and the oddest of them again: so a block of wild columns cannot drown
+a quiet one. Blocks that are probabilities already join with what is left; a row's score is the largest.
 """
 
 import numpy as np
@@ -74,9 +74,9 @@ class Detector:
             if name not in PROBABILITIES:
                 values = matrix[kept] if name in LEFT_OUT else normal
                 detector.calibrations[name] = Calibration(detector._block_score(values, name))
-        oddest = detector._oddest(odd)[0]
-        detector.total = Calibration(oddest[kept[-held:]], scale=1.0)
-        detector.held_out = np.sort(oddest)
+        calibrated = detector._calibrated(odd)
+        detector.total = Calibration(detector._oddest(calibrated)[kept[-held:]], scale=1.0)
+        detector.held_out = np.sort(detector._total(calibrated))
         return detector
 
     def oddities(self, matrix):
@@ -103,16 +103,12 @@ class Detector:
         if not len(matrix):
             return np.empty(0), np.empty(matrix.shape)
         odd = self.oddities(matrix)
-        oddest, calibrated = self._oddest(odd)
-        return self._total(oddest), Contributions(odd, self.blocks, calibrated)
+        calibrated = self._calibrated(odd)
+        return self._total(calibrated), Contributions(odd, self.blocks, calibrated)
 
     def held_out_scores(self):
         """The calibrated scores of all held-out rows, sorted: float64 (rows,)."""
-        return self._total(self.held_out)
-
-    def _total(self, oddest):
-        # Alarms of several blocks add up, at rates too that the held-out rows cannot show.
-        return np.maximum(np.minimum(self.total(oddest), oddest / NATS - ADDED), 0)
+        return self.held_out
 
     def _model_input(self, matrix):
         """What the model is trained on: the columns of its block, standardised, or as tokens."""
@@ -129,10 +125,21 @@ class Detector:
         # can be foretold.
         return np.log1p(scores) if name == PATTERN else scores
 
-    def _oddest(self, odd):
+    def _calibrated(self, odd):
+        """block -> calibrated scores of the rows."""
         raw = {name: self._block_score(odd, name) for name in self.blocks}
-        calibrated = {n: r / NATS if n in PROBABILITIES else self.calibrations[n](r) for n, r in raw.items()}
-        return np.max(list(calibrated.values()), axis=0) * NATS, calibrated
+        return {n: r / NATS if n in PROBABILITIES else self.calibrations[n](r) for n, r in raw.items()}
+
+    def _oddest(self, calibrated):
+        """The largest of the blocks that held-out rows calibrate, in nats."""
+        return np.max([scores for name, scores in calibrated.items() if name not in PROBABILITIES], axis=0) * NATS
+
+    def _total(self, calibrated):
+        # Alarms of several blocks add up, also at rates that the held-out rows cannot show.
+        oddest = self._oddest(calibrated)
+        scores = np.minimum(self.total(oddest), oddest / NATS - ADDED)
+        known = [calibrated[name] - ADDED for name in PROBABILITIES if name in calibrated]
+        return np.maximum(np.max([scores, *known], axis=0), 0)
 
     def state(self):
         """(JSON-able mapping, arrays) for a model file; with the model they make the same detector."""
@@ -150,7 +157,7 @@ class Detector:
         calibrated = (name for name in detector.blocks if name not in PROBABILITIES)
         detector.calibrations = {name: Calibration(arrays[f"held_out.{name}"]) for name in calibrated}
         detector.total, detector.held_out = Calibration(arrays["held_out.total"], scale=1.0), arrays["held_out"]
-        if detector.held_out.ndim != 1 or not np.isfinite(detector.held_out).all():
+        if detector.held_out.ndim != 1 or not detector.held_out.size or not np.isfinite(detector.held_out).all():
             raise ValueError("its held-out scores are no finite numbers")
         return detector
 

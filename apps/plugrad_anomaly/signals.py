@@ -202,6 +202,7 @@ def _rules(ids, clock, starts, counts):
     chance = -np.expm1(-longest * counts[common] / max(span, 1e-9))
     chance[~np.isfinite(longest) | (longest <= 0)] = 1.0
     chance[counts[common] < LEAST_TRIGGERS] = 1.0
+    chance[:, counts[common] < LEAST_PAUSES] = 1.0
     np.fill_diagonal(chance, 1.0)
     best = np.argsort(chance, axis=1, kind="stable")[:, :RULES_EACH]
     trigger, rank = np.nonzero(np.take_along_axis(chance, best, axis=1) <= MOST_CHANCE)
