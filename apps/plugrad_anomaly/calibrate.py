@@ -6,8 +6,8 @@ LEAST_ROWS = 25
 # The share of held-out rows that the tail is fitted to, and the fewest rows for it.
 TAIL_SHARE = 0.02
 LEAST_TAIL_ROWS = 20
-# How many rows what is known beforehand of the tail counts for: its scale is 1 (raw scores are surprises in nats, of
-# which normal rows have x or more in a share of exp(-x)), and its shape is 0.
+# How many rows what is known beforehand of the tail counts for: its shape is 0, its scale is the distance from the
+# median to where the tail begins.
 PRIOR_ROWS = 10
 # Limits of the shape: above 1/2 a tail has no variance, and below 0 it ends, which a few rows cannot tell.
 MOST_SHAPE = 0.5
@@ -21,13 +21,14 @@ class Calibration:
     Within the held-out scores that share is counted. Beyond the largest fiftieth of them it is a generalised Pareto
     tail (Pickands 1975) by probability-weighted moments (Hosking & Wallis 1987), since a single largest row is too
     noisy to set a threshold by, and says nothing of rarer rates. The moments are mixed with those of an exponential
-    tail of scale 1 in `PRIOR_ROWS` rows, which is all there is where almost every held-out score is the same.
+    tail in `PRIOR_ROWS` rows, which is all there is where almost every held-out score is the same.
     """
 
-    def __init__(self, held_out, scale=None):
-        """held_out: float64 (rows,), raw scores of normal rows that the model was not trained on, in nats or so.
+    def __init__(self, held_out, scale=None, most=np.inf):
+        """held_out: float64 (rows,), raw scores of normal rows that the model was not trained on.
 
-        scale: of an exponential tail that is known, None to fit one.
+        scale: of an exponential tail that is known, None to fit one. most: of what the scale is taken for beforehand; 1
+        for surprises in nats, of which normal rows have x or more in a share of exp(-x).
         """
         self.held_out = np.sort(np.asarray(held_out, np.float64))
         count = self.held_out.size
@@ -38,7 +39,9 @@ class Calibration:
         # Where many scores are alike, those above them are fewer; that none is above still leaves one row in doubt.
         excess = self.held_out[self.held_out > self.start] - self.start
         self.tail_score = -np.log10((excess.size + 0.5) / (count + 1))
-        self.scale, self.shape = _pareto(excess) if scale is None else (scale, 0.0)
+        body = self.start - self.held_out[count // 2]
+        prior = float(np.clip(body, LEAST_SCALE, most))
+        self.scale, self.shape = _pareto(excess, prior) if scale is None else (scale, 0.0)
 
     def __call__(self, raw):
         """Calibrated scores for raw ones: float64 of the same shape; never negative, increasing with the raw score."""
@@ -55,13 +58,13 @@ class Calibration:
         return -np.log10(1 - np.searchsorted(self.held_out, raw, side="left") / self.held_out.size)
 
 
-def _pareto(excess):
+def _pareto(excess, prior):
     """(scale, shape) of the generalised Pareto distribution of sorted excesses over a threshold, float64 (rows,)."""
     weight = excess.size / (excess.size + PRIOR_ROWS)
-    mean = weight * (excess.mean() if excess.size else 0.0) + (1 - weight)
+    mean = weight * (excess.mean() if excess.size else 0.0) + (1 - weight) * prior
     # The second moment is that of the smaller of two rows: half the mean for an exponential tail.
     rank = (np.arange(excess.size) + 0.65) / max(excess.size, 1)
-    lesser = weight * (((1 - rank) * excess).mean() if excess.size else 0.0) + (1 - weight) / 4
+    lesser = weight * (((1 - rank) * excess).mean() if excess.size else 0.0) + (1 - weight) * prior / 4
     # mean = scale / (1 - shape); lesser = scale / (2 (2 - shape)), so their ratio tells the shape.
     shape = 2 - mean / max(mean - 2 * lesser, 1e-12)
     shape = float(np.clip(shape, 0.0, MOST_SHAPE))

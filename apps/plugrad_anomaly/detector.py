@@ -40,17 +40,18 @@ class Detector:
     blocks: name -> int64 array of columns. mean, deviation, low, high: float64 (columns,) of the training rows; low and
     high enclose 99 % of them, NaN where a column was always missing. model: a Layer that rebuilds the standardised
     columns of the block "pattern", or foretells the tokens of the block "sequence" where there is one; "pattern" then
-    scores by the distance from the mean. calibrations: block -> Calibration; `total` calibrates the oddest of them.
+    scores by the distance from the mean. compressed: whether the logarithm of the pattern's error is what is calibrated:
+    where most columns hardly vary, what is not rebuilt has errors of any size. calibrations: block -> Calibration; `total` calibrates the oddest of them.
     """
 
-    def __init__(self, blocks, scaling, model):
+    def __init__(self, blocks, scaling, model, compressed=False):
         """scaling: dict of mean, deviation, low, high. The calibrations come from `fit` or `from_state`."""
         self.blocks = {name: np.asarray(columns, np.int64) for name, columns in blocks.items()}
-        self.scaling, self.model = scaling, model
+        self.scaling, self.model, self.compressed = scaling, model, compressed
         self.calibrations, self.total, self.held_out = {}, None, None
 
     @classmethod
-    def fit(cls, matrix, blocks, floors, train, contamination=0.0):
+    def fit(cls, matrix, blocks, floors, train, contamination=0.0, compressed=False):
         """Learn from rows in the order of time, almost all of which are normal.
 
         matrix: float32 (rows, columns), NaN for missing. floors: float64 (columns,), the least deviation to divide by.
@@ -61,19 +62,19 @@ class Detector:
         held = held_out_rows(len(matrix))
         kept = np.ones(len(matrix), bool)
         if contamination:
-            first = cls.fit(matrix, blocks, floors, train)
+            first = cls.fit(matrix, blocks, floors, train, compressed=compressed)
             scores = first.score(matrix)[0]
             for part in (slice(None, -held), slice(-held, None)):
                 kept[part] = scores[part] <= np.quantile(scores[part], 1 - contamination)
         fitted, rest = matrix[:-held][kept[:-held]], matrix[-held:]
-        detector = cls(blocks, measure(fitted, floors), None)
+        detector = cls(blocks, measure(fitted, floors), None, compressed)
         detector.model = train(*(detector._model_input(part) for part in (fitted, rest[kept[-held:]])))
         odd = detector.oddities(rest)
         normal = odd[kept[-held:]]
         for name in detector.blocks:
             if name not in PROBABILITIES:
                 values = matrix[kept] if name in LEFT_OUT else normal
-                detector.calibrations[name] = Calibration(detector._block_score(values, name))
+                detector.calibrations[name] = detector._calibration(detector._block_score(values, name), name)
         calibrated = detector._calibrated(odd)
         detector.total = Calibration(detector._oddest(calibrated)[kept[-held:]], scale=1.0)
         detector.held_out = np.sort(detector._total(calibrated))
@@ -121,9 +122,11 @@ class Detector:
         scores = odd[:, _as_slice(self.blocks[name])].sum(axis=1, dtype=np.float64)
         if not np.isfinite(scores).all():
             raise InputError("the model's errors are no finite numbers: it is damaged, or its training went wrong")
-        # Errors of a pattern that is not rebuilt grow with the square of what is odd: their logarithm has a tail that
-        # can be foretold.
-        return np.log1p(scores) if name == PATTERN else scores
+        return np.log1p(scores) if name == PATTERN and self.compressed else scores
+
+    def _calibration(self, held_out, name):
+        logarithmic = name != PATTERN or self.compressed
+        return Calibration(held_out, most=1.0 if logarithmic else np.inf)
 
     def _calibrated(self, odd):
         """block -> calibrated scores of the rows."""
@@ -146,16 +149,17 @@ class Detector:
         arrays = {f"scaling.{name}": values for name, values in self.scaling.items()}
         arrays |= {f"block.{name}": columns for name, columns in self.blocks.items()}
         arrays |= {f"held_out.{name}": c.held_out for name, c in [*self.calibrations.items(), ("total", self.total)]}
-        return {"blocks": list(self.blocks)}, arrays | {"held_out": self.held_out}
+        return {"blocks": list(self.blocks), "compressed": self.compressed}, arrays | {"held_out": self.held_out}
 
     @classmethod
     def from_state(cls, state, arrays, model, columns):
         """The detector that `state` described, for matrices of so many columns. Raises ValueError if it is damaged."""
         scaling = {name: arrays[f"scaling.{name}"] for name in ("mean", "deviation", "low", "high")}
-        detector = cls({name: arrays[f"block.{name}"] for name in state["blocks"]}, scaling, model)
+        detector = cls({name: arrays[f"block.{name}"] for name in state["blocks"]}, scaling, model, bool(state["compressed"]))
         detector._check(columns)
-        calibrated = (name for name in detector.blocks if name not in PROBABILITIES)
-        detector.calibrations = {name: Calibration(arrays[f"held_out.{name}"]) for name in calibrated}
+        for name in detector.blocks:
+            if name not in PROBABILITIES:
+                detector.calibrations[name] = detector._calibration(arrays[f"held_out.{name}"], name)
         detector.total, detector.held_out = Calibration(arrays["held_out.total"], scale=1.0), arrays["held_out"]
         if detector.held_out.ndim != 1 or not detector.held_out.size or not np.isfinite(detector.held_out).all():
             raise ValueError("its held-out scores are no finite numbers")

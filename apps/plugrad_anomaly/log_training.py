@@ -62,7 +62,7 @@ def fit_rows(rows, seen, templates, ordered, train, contamination=0.0, sequence=
     features = LogFeatures.learn(rows, templates, ordered, watched, length)
     blocks, floors = blocks_of(features)
     matrix = features.matrix(rows, leave_one_out=True)
-    return features, watch, Detector.fit(matrix, blocks, floors, train, contamination)
+    return features, watch, Detector.fit(matrix, blocks, floors, train, contamination, compressed=True)
 
 
 def blocks_of(features):

@@ -26,7 +26,7 @@ LEAST_SLOPE, MOST_WATCHED = 1.0, 64
 LEAST_SPREAD = 0.2
 # A step is late up to so many times the longest pause, or as long as it would rarely have come by chance; beyond that it
 # is another one. A late one is so many nats more surprising where its pause is e times as long.
-MOST_LATE, LATE_SLOPE = 100, 1.0
+MOST_LATE, LATE_SLOPE = 100, 0.25
 # A rule tells something where the earlier template would rarely have come in that time by chance.
 MOST_CHANCE, RULES_EACH, MOST_TEMPLATES = 0.3, 4, 256
 # Of the lines so many have a time, or lines are counted.
