@@ -11,7 +11,8 @@ LEAST_TAIL_ROWS = 20
 PRIOR_ROWS = 10
 # Limits of the shape: above 1/2 a tail has no variance, and below 0 it ends, which a few rows cannot tell.
 MOST_SHAPE = 0.5
-# Where many held-out scores are the same, one that is larger by less than this is hardly another.
+# Where many held-out scores are the same, one that is larger by less than this (in nats, or in shares of the distance
+# from the median to where the tail begins) is hardly another.
 LEAST_SCALE = 0.25
 
 
@@ -40,7 +41,8 @@ class Calibration:
         excess = self.held_out[self.held_out > self.start] - self.start
         self.tail_score = -np.log10((excess.size + 0.5) / (count + 1))
         body = self.start - self.held_out[count // 2]
-        prior = float(np.clip(body, LEAST_SCALE, most))
+        self.least = LEAST_SCALE if np.isfinite(most) else max(LEAST_SCALE * body, 1e-3 * abs(self.start), 1e-3)
+        prior = float(np.clip(body, self.least, most))
         self.scale, self.shape = _pareto(excess, prior) if scale is None else (scale, 0.0)
 
     def __call__(self, raw):
@@ -50,7 +52,7 @@ class Calibration:
         excess = np.maximum(raw - self.start, 0)
         beyond = excess / self.scale
         beyond = np.log1p(self.shape * beyond) / self.shape if self.shape else beyond
-        rising = counted + excess / (LEAST_SCALE * np.log(10))
+        rising = counted + excess / (self.least * np.log(10))
         return np.where(raw > self.start, np.minimum(self.tail_score + beyond / np.log(10), rising), counted)
 
     def _counted(self, raw):

@@ -24,6 +24,8 @@ LEFT_OUT = ("counts",)
 ADDED = np.log10(2)
 # The last rows in the order of time are held out: rows drawn at random are too much like their neighbours in training.
 HELD_OUT_SHARE = 0.2
+# Deviations from the mean that are nothing yet, in blocks of many columns.
+USUAL = {"values": 2.0}
 NATS = np.log(10)  # in one decade, the unit of calibrated scores
 
 __all__ = ["PATTERN", "SEQUENCE", "Detector", "held_out_rows", "standardise"]
@@ -95,6 +97,8 @@ class Detector:
                 odd[:, place] = squares(rows, self.model.predict(rows), part)
             else:
                 distances = squares(scaled_rows(part, self.scaling, columns), None, part)
+                if name in USUAL:  # of many columns some are always a little off: only what is beyond counts
+                    distances = np.maximum(np.sqrt(distances) - USUAL[name], 0) ** 2
                 # The columns beside the pattern have heavy tails: one large value should not outweigh everything.
                 odd[:, place] = distances if name == PATTERN else np.log1p(distances)
         return odd

@@ -11,7 +11,8 @@ LIMIT = 20.0
 class Contributions:
     """What each column adds to the scores of rows, computed when asked: only rows that are shown need it.
 
-    `contributions[i]` is float64 (columns,): within a block the block's calibrated score, shared out by the oddities.
+    `contributions[i]` is float64 (columns,): the calibrated score of its block for the oddest column of each block, and
+    for the others in proportion; so the reason that comes first is of the oddest block, however many columns it has.
     """
 
     def __init__(self, odd, blocks, calibrated):
@@ -27,7 +28,7 @@ class Contributions:
         shares = np.zeros(self._odd.shape[1])
         for name, columns in self._blocks.items():
             odd = self._odd[row, columns].astype(np.float64)
-            shares[columns] = odd / max(odd.sum(), 1e-12) * self._calibrated[name][row]
+            shares[columns] = odd / max(odd.max(initial=0), 1e-12) * self._calibrated[name][row]
         return shares
 
     def __array__(self, dtype=None, copy=None):

@@ -55,7 +55,10 @@ def fits(kind, description, reason):
 
 
 def examine(folder, detector, threshold=3.0):
-    """({kind: (planted, found, named by the first reason of its oddest row)}, false alarms, normal rows)."""
+    """({kind: (planted, found, named by the first reason of its oddest row)}, false alarms, normal rows).
+
+    A fault that no row touches cannot be found, and does not count: a night without a session in the time of a silence.
+    """
     labels = read_labels(str(folder / "labels.csv"))
     descriptions = {}
     for line in (folder / "labels.csv").read_text().splitlines()[1:]:
@@ -64,13 +67,16 @@ def examine(folder, detector, threshold=3.0):
     parts = list(detector.score([str(folder / "new.log")]))
     counts = {}
     for first, last, kind, name in labels.ranges:
-        hits = [
+        touching = [
             (part.scores[i], part, i)
             for part in parts
             for i in range(part.size)
-            if part.scores[i] > threshold and part.first_lines[i] <= last and part.last_lines[i] >= first
+            if part.first_lines[i] <= last and part.last_lines[i] >= first
             and (not name or not part.ids[i] or part.ids[i] == name)
         ]  # fmt: skip
+        if not touching:
+            continue
+        hits = [hit for hit in touching if hit[0] > threshold]
         named = False
         if hits:
             _, part, i = max(hits, key=lambda hit: hit[0])
