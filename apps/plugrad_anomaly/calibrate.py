@@ -25,11 +25,11 @@ class Calibration:
     tail in `PRIOR_ROWS` rows, which is all there is where almost every held-out score is the same.
     """
 
-    def __init__(self, held_out, scale=None, most=np.inf):
+    def __init__(self, held_out, scale=None, least=None, most=np.inf):
         """held_out: float64 (rows,), raw scores of normal rows that the model was not trained on.
 
-        scale: of an exponential tail that is known, None to fit one. most: of what the scale is taken for beforehand; 1
-        for surprises in nats, of which normal rows have x or more in a share of exp(-x).
+        scale: of an exponential tail that is known, None to fit one. least, most: of what the scale is taken for
+        beforehand; 1 for surprises in nats, of which normal rows have x or more in a share of exp(-x).
         """
         self.held_out = np.sort(np.asarray(held_out, np.float64))
         count = self.held_out.size
@@ -42,7 +42,7 @@ class Calibration:
         self.tail_score = -np.log10((excess.size + 0.5) / (count + 1))
         body = self.start - self.held_out[count // 2]
         self.least = LEAST_SCALE if np.isfinite(most) else max(LEAST_SCALE * body, 1e-3 * abs(self.start), 1e-3)
-        prior = float(np.clip(body, self.least, most))
+        prior = float(np.clip(body, self.least if least is None else least, most))
         self.scale, self.shape = _pareto(excess, prior) if scale is None else (scale, 0.0)
 
     def __call__(self, raw):

@@ -130,7 +130,8 @@ class Detector:
 
     def _calibration(self, held_out, name):
         logarithmic = name != PATTERN or self.compressed
-        return Calibration(held_out, most=1.0 if logarithmic else np.inf)
+        least = 1.0 if name in SURPRISES else None
+        return Calibration(held_out, least=least, most=1.0 if logarithmic else np.inf)
 
     def _calibrated(self, odd):
         """block -> calibrated scores of the rows."""

@@ -5,8 +5,8 @@ another template (precedence: a commit always comes within 60 ms after a write).
 counted instead. The only state is when each template was last seen; it is fresh at the start of each file.
 
 A surprise is in nats. In training n pauses had the longest one and a typical one; their survival function is a line
-between these two in log-log scale (a Weibull tail), and what is beyond the longest goes on along it: ln n + slope ·
-ln(pause / longest).
+between these two in log-log scale (a Pareto tail), and what is beyond the longest goes on along it: slope · ln(pause /
+longest). It begins at 0: with many templates, a new longest pause of one of them is nothing yet.
 """
 
 from typing import NamedTuple
@@ -36,28 +36,22 @@ TIMED_SHARE = 0.9
 class Limits(NamedTuple):
     """Pauses that training had, k of them: the template that pauses, and from where on how surprising.
 
-    template: int32 (k,); longest: float64 (k,), seconds or lines; nats: float64 (k,), the surprise at the longest;
-    slope: float64 (k,), nats for a pause e times as long; horizon: float64 (k,), the pause from where on it holds. One
+    template: int32 (k,); longest: float64 (k,), seconds or lines; slope: float64 (k,), nats for a pause e times as long; horizon: float64 (k,), the pause from where on it holds. One
     that is shorter, but too long, is a delay: the same step comes late, for which the slope is LATE_SLOPE at most.
     """
 
     template: np.ndarray
     longest: np.ndarray
-    nats: np.ndarray
     slope: np.ndarray
     horizon: np.ndarray
 
-    def surprise(self, limit, pause):
-        """The surprise in nats at a pause longer than the longest of a limit."""
-        return _surprise(pause, *(array[limit] for array in self[1:]))
-
     def pause(self, limit, surprise):
-        """The pause that is so surprising: the inverse of `surprise`."""
-        longest, nats, slope, horizon = (float(array[limit]) for array in self[1:])
+        """The pause that is so surprising: the inverse of `_surprise`."""
+        longest, slope, horizon = (float(array[limit]) for array in self[1:])
         late, bend = min(slope, LATE_SLOPE), max(horizon, longest)
-        at_bend = nats + late * np.log(bend / longest)
+        at_bend = late * np.log(bend / longest)
         if surprise <= at_bend:
-            return longest * np.exp((surprise - nats) / late)
+            return longest * np.exp(surprise / late)
         return bend * np.exp(min((surprise - at_bend) / slope, 50.0))
 
     def take(self, index):
@@ -185,8 +179,8 @@ def _limits(templates, longest, typical, ratio):
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.maximum(np.log(longest / np.maximum(typical, 1e-6)), LEAST_SPREAD)
     spread = np.where(np.isfinite(spread), spread, LEAST_SPREAD)
-    nats = np.log(np.maximum(ratio, 1.0))
-    return Limits(templates.astype(np.int32), longest, nats, nats / spread, np.zeros(templates.size))
+    slope = np.log(np.maximum(ratio, 1.0)) / spread
+    return Limits(templates.astype(np.int32), longest, slope, np.zeros(templates.size))
 
 
 def _rules(ids, clock, starts, counts):
@@ -255,14 +249,14 @@ def _typical_before(ids, clock, starts, last, first, earlier, total):
 
 
 @kernel(fastmath=False)
-def _surprise(pause, longest, nats, slope, horizon):
+def _surprise(pause, longest, slope, horizon):
     late, bend = min(slope, LATE_SLOPE), max(horizon, longest)
-    return nats + late * np.log(min(pause, bend) / longest) + slope * np.log(max(pause / bend, 1.0))
+    return late * np.log(min(pause, bend) / longest) + slope * np.log(max(pause / bend, 1.0))
 
 
 @kernel(fastmath=False)
-def _signals(ids, clock, last, silent, silent_longest, silent_nats, silent_slope, silent_horizon, first, earlier,
-             longest, nats, slope, horizon, signals):  # fmt: skip
+def _signals(ids, clock, last, silent, silent_longest, silent_slope, silent_horizon, first, earlier, longest, slope,
+             horizon, signals):  # fmt: skip
     """The largest surprise of each line, and which limit it is, in the columns of `signals`."""
     for i in range(ids.size):
         now = clock[i]
@@ -276,7 +270,7 @@ def _signals(ids, clock, last, silent, silent_longest, silent_nats, silent_slope
         for k in range(silent.size):
             pause = now - last[silent[k]]
             if pause > silent_longest[k]:
-                surprise = _surprise(pause, silent_longest[k], silent_nats[k], silent_slope[k], silent_horizon[k])
+                surprise = _surprise(pause, silent_longest[k], silent_slope[k], silent_horizon[k])
                 if surprise > signals[i, 0]:
                     signals[i, 0], signals[i, 1] = surprise, k
         if ids[i] >= last.size:
@@ -284,7 +278,7 @@ def _signals(ids, clock, last, silent, silent_longest, silent_nats, silent_slope
         for rule in range(first[ids[i]], first[ids[i] + 1]):
             pause = now - last[earlier[rule]]
             if pause > longest[rule]:
-                surprise = _surprise(pause, longest[rule], nats[rule], slope[rule], horizon[rule])
+                surprise = _surprise(pause, longest[rule], slope[rule], horizon[rule])
                 if surprise > signals[i, 2]:
                     signals[i, 2], signals[i, 3] = surprise, rule
         last[ids[i]] = now
