@@ -16,7 +16,7 @@ from plugrad_anomaly.sequence import token_surprises
 
 PATTERN, SEQUENCE = "pattern", "sequence"
 SURPRISES = ("counts", "sets", "successions", "order", "silence")
-# These are shares of all training rows, each of them left out for itself, which the held-out rows could not tell better.
+# These are shares of all training rows, each left out for itself, which the held-out rows could not tell better.
 PROBABILITIES = ("sets", "successions")
 # Here too each row was left out for itself, so that all of them calibrate it.
 LEFT_OUT = ("counts",)
@@ -42,8 +42,9 @@ class Detector:
     blocks: name -> int64 array of columns. mean, deviation, low, high: float64 (columns,) of the training rows; low and
     high enclose 99 % of them, NaN where a column was always missing. model: a Layer that rebuilds the standardised
     columns of the block "pattern", or foretells the tokens of the block "sequence" where there is one; "pattern" then
-    scores by the distance from the mean. compressed: whether the logarithm of the pattern's error is what is calibrated:
-    where most columns hardly vary, what is not rebuilt has errors of any size. calibrations: block -> Calibration; `total` calibrates the oddest of them.
+    scores by the distance from the mean. compressed: whether the logarithm of the pattern's error is calibrated:
+    where most columns hardly vary, what is not rebuilt has errors of any size.
+    calibrations: block -> Calibration; `total` calibrates the oddest of them.
     """
 
     def __init__(self, blocks, scaling, model, compressed=False):
@@ -160,7 +161,9 @@ class Detector:
     def from_state(cls, state, arrays, model, columns):
         """The detector that `state` described, for matrices of so many columns. Raises ValueError if it is damaged."""
         scaling = {name: arrays[f"scaling.{name}"] for name in ("mean", "deviation", "low", "high")}
-        detector = cls({name: arrays[f"block.{name}"] for name in state["blocks"]}, scaling, model, bool(state["compressed"]))
+        detector = cls(
+            {name: arrays[f"block.{name}"] for name in state["blocks"]}, scaling, model, bool(state["compressed"])
+        )
         detector._check(columns)
         for name in detector.blocks:
             if name not in PROBABILITIES:

@@ -157,7 +157,9 @@ class LogExplainer:
             return None
         text = self.texts[extra[0]]
         said = f"‹{shown(text)}› stands beside others with which it hardly ever came in training"
-        return self._reason("count", text, int((ids == extra[0]).sum()), "rarely in such a row", members[ids == extra[0]], said)
+        return self._reason(
+            "count", text, int((ids == extra[0]).sum()), "rarely in such a row", members[ids == extra[0]], said
+        )
 
     def _signal(self, members, kind):
         """(member, limit, pause) with the largest surprise of a kind among a row's lines, or None."""

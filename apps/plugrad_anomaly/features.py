@@ -2,7 +2,8 @@
 
 Columns, in this order: how often each template stands in the row (logarithm), and lines of unseen templates; whether
 each template is there; the largest number in each numeric place of each template; the longest silence within the row;
-how rare its rarest count is; for sessions, how surprising it is that one template follows another, and that these templates stand together; the
+how rare its rarest count is; for sessions, how surprising it is that one template follows another, and that these
+templates stand together; the
 largest signals of the row's lines; and, for a model of sequences, the tokens of its lines.
 
 Rare templates weigh more, as in the inverse document frequency: columns are divided by their deviation, which for the
@@ -29,8 +30,8 @@ LEAST_VALUES = 20
 class Column:
     """What a column is.
 
-    kind: "count", "presence", "value", "gap", "rarity", "succession", "set", one of SIGNALS or "token". template: an id. place:
-    which number of the line, or which line of the row.
+    kind: "count", "presence", "value", "gap", "rarity", "succession", "set", one of SIGNALS or "token".
+    template: an id. place: which number of the line, or which line of the row.
     """
 
     kind: str
@@ -78,7 +79,8 @@ class LogFeatures:
     """What training fixed about the columns. Made by `learn`, kept by `state`, used by `matrix`."""
 
     def __init__(self, templates, places, rarity, successions=None, sets=None, watched=(), length=0):
-        """templates: their number; places: int32 (k, 2) of (template, place); rarity: Rarity of counts; successions: Successions, or None where
+        """templates: their number; places: int32 (k, 2) of (template, place); rarity: Rarity of counts;
+        successions: Successions, or None where
         the order of lines means nothing (windows over many activities at once); sets: KnownSets or None; watched: kinds
         of the columns that the signals of the lines give (see `signals.py`); length: of the tokens for a model of
         sequences, 0 for none.
@@ -112,7 +114,17 @@ class LogFeatures:
         order = [] if self.successions is None else [Column("succession")]
         sets = [] if self.sets is None else [Column("set")]
         tokens = [Column("token", place=p) for p in range(self.length)]
-        return [*counted, *present, *values, Column("gap"), Column("rarity"), *order, *sets, *map(Column, self.watched), *tokens]
+        return [
+            *counted,
+            *present,
+            *values,
+            Column("gap"),
+            Column("rarity"),
+            *order,
+            *sets,
+            *map(Column, self.watched),
+            *tokens,
+        ]
 
     def matrix(self, rows, leave_one_out=False):
         """float32 (rows, columns); NaN in a value column whose template is not in the row.

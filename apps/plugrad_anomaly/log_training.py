@@ -11,7 +11,8 @@ from plugrad_anomaly.signals import SIGNALS, Watch, Watcher, clock_of, is_timed
 # The least deviation to divide a column by, in its own units: logarithms of counts, values and seconds.
 FLOORS = {"count": 0.1, "presence": 0.1, "value": 0.05, "gap": 0.1}
 BLOCK_OF = {
-    "count": PATTERN, "presence": PATTERN, "value": "values", "gap": "gaps", "rarity": "counts", "succession": "successions", "set": "sets",
+    "count": PATTERN, "presence": PATTERN, "value": "values", "gap": "gaps", "rarity": "counts",
+    "succession": "successions", "set": "sets",
     "silence": "silence", "precedence": "order", "token": SEQUENCE,
 }  # fmt: skip
 

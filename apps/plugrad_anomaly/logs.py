@@ -16,6 +16,7 @@ from plugrad_anomaly.scored import score_files
 from plugrad_anomaly.signals import Watch
 from plugrad_anomaly.templates import Templates
 
+
 class LogDetector:
     """Everything that scoring a log needs: grouping, templates, features, watch, detector.
 

@@ -18,7 +18,7 @@ LEARNING_RATE = 2e-3
 STEPS = 10_000
 LEAST_EPOCHS, MOST_EPOCHS = 3, 100
 # A model of sequences costs more for each row: it learns from a sample of at most so many, in fewer steps.
-SEQUENCE_STEPS, SEQUENCE_ROWS, SEQUENCE_EPOCHS = 2_500, 40_000, 40
+SEQUENCE_STEPS, SEQUENCE_ROWS, SEQUENCE_EPOCHS = 1_200, 20_000, 40
 KINDS = ("dense", "sequence")
 
 

@@ -131,7 +131,8 @@ class Grouper:
     """What the groupings share: the numbering of files, the Lines of a chunk, and how they are used.
 
     `match(chunk, scanned)` finds what `feed` needs beside the scan; it changes nothing, so a thread may run it ahead.
-    `feed(chunk, scanned, ids, matched, signals)` adds a chunk and gives the Rows that close with it; `finish()` gives the rest.
+    `feed(chunk, scanned, ids, matched, signals)` adds a chunk and gives the Rows that close with it; `finish()` gives
+    the rest.
     `state()` between two calls is (JSON-able mapping, name -> array); `restore` puts a fresh grouper into that state.
     """
 

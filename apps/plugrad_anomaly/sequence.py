@@ -10,7 +10,7 @@ _BLOCK_CELLS = 1 << 22  # probabilities that are computed at a time
 
 
 def tokens_length(rows):
-    """How many tokens the rows of a model have, chosen by the lengths of training rows: with the end, if it is there."""
+    """How many tokens the rows of a model have, by the lengths of training rows: with the end, if it is there."""
     lengths = np.sort(np.diff(rows.offsets)) + 1
     longest = int(lengths[int(WHOLE_SHARE * (lengths.size - 1))]) if lengths.size else 0
     if lengths.size and lengths[0] == lengths[-1]:

@@ -24,8 +24,8 @@ LEAST_PAUSES, LEAST_TRIGGERS = 20, 30
 LEAST_SLOPE, MOST_WATCHED = 1.0, 64
 # ln(longest / typical) is taken as this at least: no pause is so regular that a tenth more means anything.
 LEAST_SPREAD = 0.2
-# A step is late up to so many times the longest pause, or as long as it would rarely have come by chance; beyond that it
-# is another one. A late one is so many nats more surprising where its pause is e times as long.
+# A step is late up to so many times the longest pause, or as long as it would rarely have come by chance; beyond that
+# it is another one. A late one is so many nats more surprising where its pause is e times as long.
 MOST_LATE, LATE_SLOPE = 100, 0.25
 # A rule tells something where the earlier template would rarely have come in that time by chance.
 MOST_CHANCE, RULES_EACH, MOST_TEMPLATES = 0.3, 4, 256
@@ -36,7 +36,8 @@ TIMED_SHARE = 0.9
 class Limits(NamedTuple):
     """Pauses that training had, k of them: the template that pauses, and from where on how surprising.
 
-    template: int32 (k,); longest: float64 (k,), seconds or lines; slope: float64 (k,), nats for a pause e times as long; horizon: float64 (k,), the pause from where on it holds. One
+    template: int32 (k,); longest: float64 (k,), seconds or lines; slope:
+    float64 (k,), nats for a pause e times as long; horizon: float64 (k,), the pause from where on it holds. One
     that is shorter, but too long, is a delay: the same step comes late, for which the slope is LATE_SLOPE at most.
     """
 

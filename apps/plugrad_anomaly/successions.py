@@ -2,7 +2,6 @@
 
 import numpy as np
 
-
 # Where steps run side by side, one line stands in another place now and then, and that alone should not be a finding: a
 # row with unknown successions counts as so much commoner (in nats) than it is, and the two that such a line makes add
 # nothing. Two steps that are exchanged make three, one that is missing changes the set of templates too.

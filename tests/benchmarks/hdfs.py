@@ -120,7 +120,9 @@ def main():
     print(f"{'':<40} recall          false alarms   scaled F1")
 
     def show(name, found, false, f1):
-        print(f"{name:<40} {found / len(parts[1]):.4f} {found:>6}  {false:>4} of {len(parts[2])}   {f1:.4f}", flush=True)
+        print(
+            f"{name:<40} {found / len(parts[1]):.4f} {found:>6}  {false:>4} of {len(parts[2])}   {f1:.4f}", flush=True
+        )
 
     for line in references(*parts):
         show(*line)

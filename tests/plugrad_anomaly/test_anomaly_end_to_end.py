@@ -101,13 +101,14 @@ def test_faults_of_sensors_are_found(sensors, capsys):
 
 
 @pytest.mark.parametrize(
-    ("kind", "reason"), [("new_error", "unseen"), ("missing_step", "missing"), ("changed_order", "order")]
+    ("kind", "reason"),
+    [("new_error", ("unseen",)), ("missing_step", ("missing", "count")), ("changed_order", ("order",))],
 )
 def test_the_first_reason_is_the_fault(kind, reason, scored_sessions):
     faulty = {label["id"] for label in labels_of(kind)}
     first = [r["reasons"][0]["kind"] for r in records(scored_sessions) if r["id"] in faulty and r["anomaly"]]
     assert len(first) == 7
-    assert first.count(reason) >= 0.9 * len(first)
+    assert sum(kind in reason for kind in first) >= 0.9 * len(first)
 
 
 def test_slow_values_are_said_to_be_values(scored_sessions):

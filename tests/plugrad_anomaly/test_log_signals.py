@@ -39,7 +39,7 @@ def naive_surprise(pause, limits, k):
 
 
 def naive_signals(watch, ids, times):
-    last, found = {t: times[0] for t in range(watch.templates)}, []
+    last, found = dict.fromkeys(range(watch.templates), times[0]), []
     for template, now in zip(ids.tolist(), times.tolist(), strict=True):
         silent = [naive_surprise(now - last[int(t)], watch.silences, k) for k, t in enumerate(watch.silences.template)]
         broken = [
