@@ -10,6 +10,7 @@ from plugrad_anomaly.novel import Novel
 from plugrad_anomaly.read import Chunk
 from plugrad_anomaly.scan import ScannedLines
 from plugrad_anomaly.scored import ScoredRows
+from plugrad_anomaly.signals import Watcher
 
 
 class PreparedLines(NamedTuple):
@@ -31,6 +32,7 @@ class LogStream:
         self.detector = detector
         self.grouper = new_grouper(detector.grouping)
         self.novel = Novel()
+        self.watcher = None if detector.watch is None else Watcher(detector.watch)
 
     def boundary(self, data):
         """Where `read_chunks` may cut."""
@@ -50,7 +52,10 @@ class LogStream:
         if new.size:
             ids = ids.copy()
             ids[new] = unseen + self.novel.ids(scanned.hashes[new], chunk.data, scanned.starts[new], scanned.ends[new])
-        return self._scored(self.grouper.feed(chunk, scanned, ids, matched))
+        signals = None
+        if self.watcher is not None:
+            signals = self.watcher.feed(ids, scanned.timestamps, self.grouper.starts_file(chunk))
+        return self._scored(self.grouper.feed(chunk, scanned, ids, matched, signals))
 
     def finish(self):
         """The ScoredRows that are left at the end of the unit."""
@@ -60,6 +65,8 @@ class LogStream:
         """(JSON-able mapping, name -> array) of what was read and is not scored yet."""
         grouper, arrays = self.grouper.state()
         arrays = {f"grouper.{name}": array for name, array in arrays.items()}
+        if self.watcher is not None:
+            arrays |= {f"watcher.{name}": array for name, array in self.watcher.state().items()}
         return {"grouper": grouper, "novel": self.novel.state()}, arrays
 
     @classmethod
@@ -67,9 +74,9 @@ class LogStream:
         """The stream that `state` came from."""
         stream = cls(detector, on_reject)
         stream.novel = Novel.from_state(state["novel"])
-        prefix = "grouper."
-        own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-        stream.grouper.restore(state["grouper"], own)
+        stream.grouper.restore(state["grouper"], _named("grouper.", arrays))
+        if stream.watcher is not None:
+            stream.watcher.restore(_named("watcher.", arrays))
         return stream
 
     def _scored(self, rows):
@@ -88,3 +95,7 @@ class LogStream:
             [rows.files[f] for f in lines.file[first]], lines.line_number[first], lines.line_number[last], rows.key,
             lines.timestamp[first], scores, LogExplainer(detector, rows, contributions, texts),
         )  # fmt: skip
+
+
+def _named(prefix, arrays):
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
