@@ -1,0 +1,46 @@
+"""How the autoencoders of a table are built and trained: one recipe for rows that may hold anomalies, one for clean."""
+
+import dataclasses
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """members: autoencoders; rows: how many of the training rows each sees. hidden, least_code, most_code, code_share: widths; the
+    code has a share of the columns, within two bounds. trim: the share of each batch that its loss leaves out. steps, batch_size, learning_rate, decay: the training,
+    with a rate that falls to 0 where `decay`. held_out: the share of the rows, the last in the order of time, that are kept for the
+    calibration; 0 calibrates on the training rows themselves.
+    """  # noqa: E501
+
+    members: int = 8
+    rows: int = 256
+    hidden: int = 16
+    least_code: int = 2
+    most_code: int = 2
+    code_share: float = 0.0
+    trim: float = 0.1
+    steps: int = 300
+    batch_size: int = 64
+    learning_rate: float = 5e-3
+    decay: bool = False
+    held_out: float = 0.0
+
+    def code(self, columns):
+        """Width of the code for so many columns."""
+        return int(min(max(self.least_code, round(columns * self.code_share)), self.most_code))
+
+    def with_epochs(self, epochs):
+        """The same, trained for so many passes over the rows that a member sees; None changes nothing."""
+        if epochs is None:
+            return self
+        return dataclasses.replace(self, steps=epochs * -(-self.rows // self.batch_size))
+
+
+# Rows that may hold anomalies, in any order (scikit-learn's outlier detection): small and stopped early, so that
+# what is rare is not learnt.
+MIXED = Recipe()
+# Normal rows, in the order of time (novelty detection): what holds among the columns is learnt as exactly as may be.
+CLEAN = Recipe(
+    members=4, rows=20_000, hidden=32, least_code=4, most_code=16, code_share=1 / 3, trim=0.02, steps=2000,
+    batch_size=128, learning_rate=4e-3, decay=True, held_out=0.2,
+)  # fmt: skip
