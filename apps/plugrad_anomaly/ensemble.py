@@ -12,11 +12,7 @@ import numpy as np
 
 import plugrad as pg
 from plugrad.kernel import kernel, prange
-from plugrad_anomaly.recipe import Recipe
 
-# The least error that counts as usual, in units of a column's scale: below it, columns that are foretold exactly would
-# decide everything.
-LEAST_ERROR = 0.05
 # Rows that go through all members while they lie in the second-level cache.
 BLOCK_ROWS = 4096
 # Rows of which the usual errors are measured.
@@ -42,9 +38,9 @@ class TrimmedLogError(pg.Loss):
         return pg.sum(rows * (kept / max(kept.sum(), 1)))
 
 
-def autoencoder(columns, recipe):
-    """columns → hidden → code → hidden → columns, as a configuration of registered layers."""
-    widths = [recipe.hidden, recipe.code(columns), recipe.hidden]
+def autoencoder(columns, recipe, seen):
+    """columns, of which it sees so many → hidden → code → hidden → columns: a configuration of registered layers."""
+    widths = [recipe.hidden, recipe.code(seen), recipe.hidden]
     layers = [{"layer": "Dense", "units": units, "activation": "relu"} for units in widths]
     return {"layer": "Sequential", "layers": [*layers, {"layer": "Dense", "units": columns}]}
 
@@ -53,38 +49,51 @@ class Ensemble:
     """Scores rows of scaled columns by their errors in all members.
 
     model: a Layer with the list `layers`, each of which rebuilds the columns. usual: float32 (members, columns), the
-    error of each member that is usual in each column (the median of its absolute value).
+    error of each member that is usual in each column (the median of its absolute value); infinite where a member has no
+    say. seen: bool (members, columns), what each member sees; the rest is 0 for it.
     """
 
-    def __init__(self, model, usual):
+    def __init__(self, model, usual, seen):
         self.model, self.usual = model, np.ascontiguousarray(usual, np.float32)
+        self.seen = np.ascontiguousarray(seen, bool)
+        self.voices = np.isfinite(self.usual).sum(axis=0).astype(np.float32)
+        self._masks = [None if seen.all() else seen.astype(np.float32) for seen in self.seen]
 
     @classmethod
-    def fit(cls, rows, recipe=None, seed=0, say=lambda text: None):
-        """(Ensemble, Histories) learnt from scaled rows, float32 (rows, columns) without NaN."""
+    def fit(cls, rows, recipe, groups=None, seed=0, say=lambda text: None):
+        """(Ensemble, Histories) learnt from scaled rows, float32 (rows, columns) without NaN.
+
+        groups: list of (sees, says), bool (columns,): for each there are so many members as the recipe says, that see
+        the one and are heard on the other. None: one group, of all columns.
+        """
         from plugrad.configuration import restore
 
-        recipe = recipe or Recipe()
         columns = rows.shape[1]
-        model = restore({"layer": "Average", "layers": [autoencoder(columns, recipe)] * recipe.members})
+        everything = np.ones(columns, dtype=bool)
+        groups = [(everything, everything)] if groups is None else groups
+        seen = np.repeat([sees for sees, _ in groups], recipe.members, axis=0)
+        says = np.repeat([says for _, says in groups], recipe.members, axis=0)
+        model = restore({"layer": "Average", "layers": [autoencoder(columns, recipe, int(s.sum())) for s in seen]})
         model.initialize((columns,), seed=seed)
         draw = np.random.default_rng([seed, 1])
         histories = []
-        for number, member in enumerate(model.layers):
+        for number, (member, mask) in enumerate(zip(model.layers, seen, strict=True)):
             chosen = np.sort(draw.permutation(len(rows))[: recipe.rows])
-            member_seed = seed * recipe.members + number
+            member_seed = (seed * len(seen) + number) % 2**32
             member.initialize((columns,), seed=member_seed)
-            histories.append(_trainer(member, recipe, len(chosen), member_seed).fit(rows[chosen]))
-            say(f"autoencoder {number + 1} of {recipe.members}: {len(chosen):,} rows, loss {histories[-1]['loss'][-1]:.4f}")
+            histories.append(_trainer(member, recipe, len(chosen), member_seed).fit(rows[chosen] * mask))
+            loss = histories[-1]["loss"][-1]
+            say(f"autoencoder {number + 1} of {len(seen)}: {len(chosen):,} rows, {len(histories[-1])} epochs, loss {loss:.4f}")
         model.gather()
+        found = cls(model, np.where(says, 1.0, np.inf), seen)
         measured = rows[np.sort(draw.permutation(len(rows))[:MEASURED_ROWS])]
-        usual = [np.median(np.abs(member.predict(measured) - measured), axis=0) for member in model.layers]
-        return cls(model, np.maximum(usual, LEAST_ERROR)), histories
+        usual = [np.median(np.abs(rebuilt - measured), axis=0) for rebuilt in found._rebuilt(measured)]
+        return cls(model, np.where(says, np.maximum(usual, recipe.least_error), np.inf), seen), histories
 
-    @property
-    def columns(self):
-        """The number of columns."""
-        return self.usual.shape[1]
+    def _rebuilt(self, rows):
+        """Yield what each member makes of rows, float32 (rows, columns)."""
+        for member, mask in zip(self.model.layers, self._masks, strict=True):
+            yield member.predict(rows if mask is None else rows * mask, max(len(rows), 1))
 
     def oddities(self, rows):
         """How odd each value is, log(1 + e²) as the mean of all members: float32 (rows, columns), never negative."""
@@ -93,16 +102,18 @@ class Ensemble:
         most = np.float32(LARGEST_PRODUCT ** (1 / len(self.usual)))
         for start in range(0, len(rows), BLOCK_ROWS):
             part, target = rows[start : start + BLOCK_ROWS], odd[start : start + BLOCK_ROWS]
-            for member, usual in zip(self.model.layers, self.usual, strict=True):
-                multiply_oddities(part, member.predict(part, len(part)), 1 / usual, most, target)
+            for rebuilt, usual in zip(self._rebuilt(part), self.usual, strict=True):
+                multiply_oddities(part, rebuilt, 1 / usual, most, target)
             np.log(target, out=target)
-            target *= np.float32(1 / len(self.usual))
+            target /= self.voices
         return odd
 
-    def expected(self, rows):
-        """What the members expect in place of rows' values: the median of their answers, float32 (rows, columns)."""
-        rows = np.ascontiguousarray(rows, np.float32)
-        return np.median([member.predict(rows) for member in self.model.layers], axis=0)
+    def errors(self, rows, places):
+        """The signed errors of some columns in units of the usual ones, mean of all members: float32 (rows, places)."""
+        total = np.zeros((len(rows), len(places)), np.float32)
+        for rebuilt, usual in zip(self._rebuilt(rows), self.usual, strict=True):
+            total += (rows[:, places] - rebuilt[:, places]) / usual[places]
+        return total / self.voices[places]
 
     def fill(self, rows, gone):
         """Put into rows what is expected beside their other values where bool `gone` (rows, columns); in place."""
@@ -112,12 +123,23 @@ class Ensemble:
             filled[holes] = self.expected(filled)[holes]
         rows[at] = filled
 
+    def expected(self, rows):
+        """What the members expect in place of rows' values: the median of their answers, float32 (rows, columns)."""
+        rows = np.ascontiguousarray(rows, np.float32)
+        answers = np.stack(list(self._rebuilt(rows)))
+        silent = ~np.isfinite(self.usual)
+        if not silent.any():
+            return np.median(answers, axis=0)
+        answers[np.broadcast_to(silent[:, None], answers.shape)] = np.nan
+        return np.nanmedian(answers, axis=0)
+
     def check(self, columns):
         """Raise ValueError where it does not rebuild so many columns."""
         members = getattr(self.model, "layers", [])
-        if not members or self.usual.shape != (len(members), columns):
+        shape = (len(members), columns)
+        if not members or self.usual.shape != shape or self.seen.shape != shape or not self.voices.all():
             raise ValueError(f"its autoencoders are not those of {columns} columns")
-        if not (np.isfinite(self.usual) & (self.usual > 0)).all():
+        if not (self.usual > 0).all():
             raise ValueError("its usual errors are not above 0")
         row = np.zeros((1, columns), np.float32)
         if any(member.predict(row).shape != row.shape for member in members):

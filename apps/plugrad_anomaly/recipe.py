@@ -8,11 +8,12 @@ from dataclasses import dataclass
 class Recipe:
     """members: autoencoders; rows: how many of the training rows each sees. hidden, least_code, most_code, code_share: widths; the
     code has a share of the columns, within two bounds. trim: the share of each batch that its loss leaves out. steps, batch_size, learning_rate, decay: the training,
-    with a rate that falls to 0 where `decay`. held_out: the share of the rows, the last in the order of time, that are kept for the
+    with a rate that falls to 0 where `decay`. least_error: the least that counts as a usual error, in units of a
+    column's scale: below it, columns that are foretold exactly would decide everything. held_out: the share of the rows, the last in the order of time, that are kept for the
     calibration; 0 calibrates on the training rows themselves.
     """  # noqa: E501
 
-    members: int = 8
+    members: int = 16
     rows: int = 256
     hidden: int = 16
     least_code: int = 2
@@ -23,6 +24,7 @@ class Recipe:
     batch_size: int = 64
     learning_rate: float = 5e-3
     decay: bool = False
+    least_error: float = 0.2
     held_out: float = 0.0
 
     def code(self, columns):
@@ -42,5 +44,5 @@ MIXED = Recipe()
 # Normal rows, in the order of time (novelty detection): what holds among the columns is learnt as exactly as may be.
 CLEAN = Recipe(
     members=4, rows=20_000, hidden=32, least_code=4, most_code=16, code_share=1 / 3, trim=0.02, steps=2000,
-    batch_size=128, learning_rate=4e-3, decay=True, held_out=0.2,
+    batch_size=128, learning_rate=4e-3, decay=True, least_error=0.05, held_out=0.2,
 )  # fmt: skip

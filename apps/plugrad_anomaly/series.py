@@ -17,6 +17,8 @@ KINDS = ("level", "change", "spread", "drift")
 # The slow mean that a drift is measured against forgets with a rate of one in so many windows.
 SLOW_WINDOWS = 8
 MOST_WINDOW_ROWS = 10_000
+# A mean of errors forgets with a rate of one in so many; and how large an error counts at most, in usual ones.
+SMOOTHED, MOST_ERROR = 6.0, 8.0
 
 
 class Series:
@@ -38,26 +40,46 @@ class Series:
         if not columns.of_kind(NUMBER):
             raise InputError("has no number to look at in windows")
 
+    def codes(self, columns):
+        """(which series each row belongs to, int64 (rows,); how many there are)."""
+        if self.by is None:
+            return np.zeros(columns.rows, np.int64), 1
+        groups = len(columns.texts[self.by]) + 2
+        return columns.values[self.by].astype(np.int64) % groups, groups  # missing, -1, is the last of them
+
+    def drifts(self, columns, errors, running):
+        """How far the errors of each number lie on one side by now: float64 (rows, numbers); running: as `features`.
+
+        errors: float32 (rows, numbers), signed, in units of what is usual, NaN where there is no value.
+        """
+        codes, groups = self.codes(columns)
+        out = np.empty(errors.shape[::-1])
+        mean, count = (
+            np.array(running.get(f"drifts.{name}", np.zeros((errors.shape[1], groups)))) for name in ("mean", "count")
+        )
+        for place, one in enumerate(np.ascontiguousarray(errors.T)):
+            smooth(one, codes, mean[place], count[place], out[place])
+        running["drifts.mean"], running["drifts.count"] = mean, count
+        return out.T
+
     def features(self, columns, running):
         """Feature -> float64 (rows,), with "run" among them. running: changed in place, bounded whatever the rows."""
         names = columns.of_kind(NUMBER)
-        groups = 1 if self.by is None else len(columns.texts[self.by]) + 2
+        codes, groups = self.codes(columns)
         state = self._state(running, groups, len(names))
-        # A group for missing (-1) is the last: an index from the end.
-        codes = np.zeros(columns.rows, np.int32) if self.by is None else columns.values[self.by] % groups
         found = {}
         for place, name in enumerate(names):
             out = np.empty((5, columns.rows))
             window_features(
-                columns.values[name], codes.astype(np.int64), 1 / (SLOW_WINDOWS * self.window),
+                columns.values[name], codes, 1 / (SLOW_WINDOWS * self.window),
                 *(array[place] for array in state), out,
             )  # fmt: skip
             found |= {Feature(kind, name): out[row] for row, kind in enumerate((*KINDS, "run"))}
         return found
 
     def _state(self, running, groups, count):
-        shapes = {"ring": (count, groups, self.window), "seen": (count, groups), "last": (count, groups)}
-        shapes |= {"run": (count, groups), "slow": (count, groups)}
+        shapes = {"ring": (count, groups, self.window), "sorted": (count, groups, self.window)}
+        shapes |= {name: (count, groups) for name in ("seen", "run", "slow")}
         for name, shape in shapes.items():
             key = f"series.{name}"
             # Arrays that came with a saved state may be read-only.
@@ -68,12 +90,14 @@ class Series:
 
 
 @kernel(fastmath=False)
-def window_features(values, codes, rate, ring, seen, last, run, slow, out):
+def window_features(values, codes, rate, ring, ordered, seen, run, slow, out):
     """The five features of one number, row by row, and what they need to go on.
 
-    values float64 (r,); codes int64 (r,) < g; rate: of forgetting. ring (g, w), the last values of each series;
-    seen, last, run, slow (g,): how many values there were, the last, how often it stood in a row, the slow mean.
-    out (5, r): LEVEL, CHANGE, SPREAD, DRIFT, RUN. A missing value leaves all as it is and gives NaN.
+    values float64 (r,); codes int64 (r,) < g; rate: of forgetting. ring (g, w), the last values of each series, and
+    ordered (g, w), the same by size; seen, run, slow (g,): how many values there were, how often the last stood in a
+    row, the slow mean. out (5, r): LEVEL, CHANGE, SPREAD, DRIFT, RUN. A missing value leaves all as it is, and gives NaN.
+
+    Medians and quartiles, so that one wild value does not make the rows after it odd.
     """
     width = ring.shape[1]
     for i in range(values.size):
@@ -82,21 +106,50 @@ def window_features(values, codes, rate, ring, seen, last, run, slow, out):
             out[:, i] = np.nan
             continue
         count = int(seen[g])
+        before = ring[g, (count - 1) % width]
+        out[CHANGE, i] = np.nan
+        if count >= 3 and width >= 3:
+            second, third = ring[g, (count - 2) % width], ring[g, (count - 3) % width]
+            middle = max(min(before, second), min(max(before, second), third))
+            out[CHANGE, i] = value - middle
+        elif count:
+            out[CHANGE, i] = value - before
+        held = min(count, width)
+        if count >= width:  # the oldest goes
+            k, oldest = 0, ring[g, count % width]
+            while ordered[g, k] != oldest:
+                k += 1
+            while k < width - 1:
+                ordered[g, k] = ordered[g, k + 1]
+                k += 1
+            held -= 1
+        k = held
+        while k > 0 and ordered[g, k - 1] > value:
+            ordered[g, k] = ordered[g, k - 1]
+            k -= 1
+        ordered[g, k] = value
         ring[g, count % width] = value
-        held = min(count + 1, width)
-        level = 0.0
-        for k in range(held):
-            level += ring[g, k]
-        level /= held
-        spread = 0.0
-        for k in range(held):
-            spread += (ring[g, k] - level) ** 2
+        level = ordered[g, held // 2]
         out[LEVEL, i] = level
-        out[SPREAD, i] = np.sqrt(spread / held)
-        out[CHANGE, i] = value - last[g] if count else np.nan
-        run[g] = run[g] + 1 if count and value == last[g] else 1
+        out[SPREAD, i] = ordered[g, (3 * held + 3) // 4] - ordered[g, held // 4]
+        run[g] = run[g] + 1 if count and value == before else 1
         out[RUN, i] = run[g]
         # A plain mean at first, so that a series does not begin with the value of its first row.
-        slow[g] += max(rate, 1.0 / (count + 1)) * (value - slow[g])
+        slow[g] += max(rate, 1.0 / (count + 1)) * (level - slow[g])
         out[DRIFT, i] = level - slow[g] if count >= width else np.nan
-        last[g], seen[g] = value, count + 1
+        seen[g] = count + 1
+
+
+@kernel(fastmath=False)
+def smooth(errors, codes, mean, count, out):
+    """The running mean of signed errors, by series: out (r,), in units of what the mean of so many would vary.
+
+    errors float32 (r,), NaN where there is none; codes int64 (r,) < g; mean, count (g,): state. A single error counts
+    as MOST_ERROR at most: one spike is no drift.
+    """
+    for i in range(errors.size):
+        error, g = float(errors[i]), codes[i]
+        if not np.isnan(error):
+            count[g] = min(count[g] + 1, SMOOTHED)
+            mean[g] += (min(max(error, -MOST_ERROR), MOST_ERROR) - mean[g]) / max(count[g], 2.0)
+        out[i] = mean[g] * np.sqrt(count[g])

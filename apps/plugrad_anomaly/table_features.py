@@ -28,7 +28,7 @@ class Feature(NamedTuple):
 
 
 class Scaling(NamedTuple):
-    """Of so many features, float64 (features,): middle and scale; the range that 99 % of the training rows are in, and
+    """Of all features, float64 (features,), 0 and 1 for those of categories: middle and scale; the range that 99 % of the training rows are in, and
     that all of them are in."""
 
     middle: np.ndarray
@@ -39,13 +39,11 @@ class Scaling(NamedTuple):
     most: np.ndarray
 
     @classmethod
-    def measure(cls, values):
-        """The scaling of a list of float64 (rows,), NaN where there is none."""
-        return cls(*np.array([_measure(column) for column in values]).T.reshape(6, -1))
-
-    def scaled(self, values, place):
-        """asinh((values - middle) / scale) of one feature, NaN for what is not there: float64 (rows,)."""
-        return np.arcsinh((values - self.middle[place]) / self.scale[place])
+    def measure(cls, features, raw, rows):
+        """The scaling of features by some rows, a slice; raw: Feature -> float64 (rows,), NaN where there is none."""
+        plain = 0.0, 1.0, 0.0, 1.0, 0.0, 1.0
+        measured = [_measure(raw[feature][rows]) if feature in raw else plain for feature in features]
+        return cls(*np.array(measured).T)
 
     def unscaled(self, value, place):
         """The value in its own unit that a scaled one stands for."""
@@ -103,7 +101,7 @@ def _pauses(seconds, running, key):
 
 def matrix(features, scaling, raw, columns):
     """float32 (rows, features): scaled numbers, 0 where there is none, and 1 where a category has the feature's text."""
-    out = np.empty((columns.rows, len(features)), np.float32)
+    out, numeric = np.empty((columns.rows, len(features)), np.float32), _runs(features)
     for start in range(0, columns.rows, BLOCK_ROWS):
         part = out[start : start + BLOCK_ROWS]
         stop = start + len(part)
@@ -113,9 +111,15 @@ def matrix(features, scaling, raw, columns):
             else:
                 values = raw[feature][start:stop]
                 put_scaled(values, scaling.middle[place], 1 / scaling.scale[place], part, place)
-        numbers = sum(feature.kind != CATEGORY for feature in features)
-        _asinh(part, numbers)
+        for first, last in numeric:
+            _asinh(part, first, last)
     return out
+
+
+def _runs(features):
+    """Where features that are numbers begin and end: list of (first, last), last not included."""
+    edges = np.flatnonzero(np.diff([False, *(feature.kind != CATEGORY for feature in features), False]))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def missing(features, raw, columns):
@@ -137,12 +141,12 @@ def missing(features, raw, columns):
     return out
 
 
-def _asinh(part, numbers):
-    """In place, of the first `numbers` columns: a logarithm far from 0, so that one wild value does not hide others."""
-    grown = np.empty((len(part), numbers), np.float32)
-    grow(part, grown)
+def _asinh(part, first, last):
+    """In place, of some columns: a logarithm far from 0, so that one wild value does not hide others."""
+    grown = np.empty((len(part), last - first), np.float32)
+    grow(part, first, grown)
     np.log(grown, out=grown)
-    take_signs(grown, part)
+    take_signs(grown, first, part)
 
 
 @kernel
@@ -154,21 +158,21 @@ def put_scaled(values, middle, factor, out, place):
 
 
 @kernel
-def grow(part, grown):
-    """grown = |x| + √(x² + 1), whose logarithm is asinh(|x|); beyond 1e18 the square would be infinite."""
+def grow(part, first, grown):
+    """grown = |x| + √(x² + 1), whose logarithm is asinh(|x|), x the columns of part from first on; beyond 1e18 the square would be infinite."""
     one, largest = np.float32(1), np.float32(1e18)
     for i in prange(grown.shape[0]):
         for j in range(grown.shape[1]):
-            size = min(abs(part[i, j]), largest)
+            size = min(abs(part[i, first + j]), largest)
             grown[i, j] = size + np.sqrt(size * size + one)
 
 
 @kernel
-def take_signs(grown, part):
-    """part = grown with the sign of part, for the columns that grown has."""
+def take_signs(grown, first, part):
+    """part = grown with the sign of part, for the columns of part from first on that grown has."""
     for i in prange(grown.shape[0]):
         for j in range(grown.shape[1]):
-            part[i, j] = grown[i, j] if part[i, j] >= 0 else -grown[i, j]
+            part[i, first + j] = grown[i, j] if part[i, first + j] >= 0 else -grown[i, j]
 
 
 class Flags:

@@ -15,8 +15,8 @@ TRIED, ROUNDS = 6, 5
 # What is expected beside the other values: as far as so many times the error that is usual.
 USUAL_ERRORS = 3
 _WORDS = {
-    "level": "the mean of the last rows of {} is",
-    "change": "the change of {} since the row before is",
+    "level": "the median of the last rows of {} is",
+    "change": "the change of {} from the rows before is",
     "spread": "the spread of {} over the last rows is",
     "drift": "the distance of the last rows of {} from those long before is",
 }
@@ -26,9 +26,11 @@ _PARTS_OF_TIME = ("the time of day", "the time of day", "the day of the week", "
 def reasons(detector, columns, evidence, row):
     """List of reasons for a row, the weightiest first: see `TabularDetector.reasons`."""
     weights, expected = {}, {}
-    together = max(_calibrated(evidence, block, row) for block in ("pattern", "cell"))
-    for subject, share, value in _blamed(detector, evidence, row):
-        weights[subject], expected[subject] = share * together, value
+    split, count = detector.row_features, len(detector.features)
+    for blocks, first, last in ((("pattern", "cell"), 0, split), (("series",), split, count)):
+        together = max(_calibrated(evidence, block, row) for block in blocks)
+        for subject, share, value in _blamed(detector, evidence, row, first, last) if together > 0 else ():
+            weights[subject], expected[subject] = share * together, value
     for block, places in evidence.places.items():
         if block != "cell" and places[row] >= 0:
             subject = _subject(detector.all_features[places[row]])
@@ -52,11 +54,11 @@ def _subject(feature):
     return (feature.kind, feature.name, feature.place if feature.kind == "time" else -1)
 
 
-def _blamed(detector, evidence, row):
-    """The subjects that the autoencoders find odd: (subject, the share of it that goes with them, what is expected)."""
-    values, odd = evidence.rows[row], evidence.odd[row]
+def _blamed(detector, evidence, row, first, last):
+    """Of features from first to last, what autoencoders find odd: (subject, its share of that, what is expected)."""
+    values, odd = evidence.rows[row], evidence.odd[row, first:last]
     places_of = {}
-    for place in np.argsort(-odd, kind="stable"):
+    for place in first + np.argsort(-odd, kind="stable"):
         subject = _subject(detector.features[place])
         if subject in places_of or len(places_of) < TRIED:
             places_of.setdefault(subject, []).append(int(place))
@@ -64,7 +66,7 @@ def _blamed(detector, evidence, row):
     for subject, places in places_of.items():
         places.sort()
         tried = [
-            (float(detector.ensemble.oddities(changed[None]).sum()), expected)
+            (float(detector.ensemble.oddities(changed[None])[0, first:last].sum()), expected)
             for changed, expected in _replacements(detector, values, places, subject[0])
         ]
         after, expected = min(tried, key=lambda one: one[0])
@@ -99,6 +101,8 @@ def _reason(detector, columns, evidence, row, subject, expected):
         return _category(detector, columns, row, name, cell, expected)
     if kind == "run":
         return _run(detector, evidence, row, name)
+    if kind == "drifted":
+        return _drifted(detector, columns, evidence, row, name)
     if kind == "time":
         part = _PARTS_OF_TIME[place]
         return _said(kind, name, cell, "another time", f"{part} of {name} {cell} is unusual beside the other columns")
@@ -126,6 +130,18 @@ def _run(detector, evidence, row, name):
     return _said("stuck", name, value, [1, longest], text)
 
 
+def _drifted(detector, columns, evidence, row, name):
+    """The value, and what is expected beside the others, of the row in which a drift shows."""
+    subject = ("number", name, -1)
+    at, value = detector.features.index(subject), float(evidence.raw[subject][row])
+    expected = next(e for _, e in _replacements(detector, evidence.rows[row], [at], "number"))
+    usual = detector.scaling.unscaled(expected, at)
+    side = "above" if evidence.raw["drifted", name, -1][row] > 0 else "below"
+    said = f"{name} {number_text(value)}" if value == value else name
+    text = f"{said}: for some rows now {side} what is expected beside the other columns (here {number_text(usual)})"
+    return _said("drift", name, value, [usual, usual], text)
+
+
 def _number(detector, evidence, row, subject, expected):
     kind, name, place = subject
     at = detector.features.index(subject)
@@ -143,7 +159,8 @@ def _number(detector, evidence, row, subject, expected):
     if kind != "number" or not usual[0] <= value <= usual[1] or expected is None:
         text = f"{title} {number_text(value)}, normally {range_text(*map(number_text, usual))}"
         return _said(said_kind, name, value, usual, text)
-    margin = USUAL_ERRORS * float(np.median(detector.ensemble.usual[:, at]))
+    usual_errors = detector.ensemble.usual[:, at]
+    margin = USUAL_ERRORS * float(np.median(usual_errors[np.isfinite(usual_errors)]))
     near = [scaling.unscaled(expected + side, at) for side in (-margin, margin)]
     near = [float(np.clip(side, scaling.least[at], scaling.most[at])) for side in near]
     text = f"{title} {number_text(value)} where {range_text(*map(number_text, near))} is expected beside the other columns"

@@ -20,7 +20,8 @@ from plugrad_anomaly.series import Series
 from plugrad_anomaly.table_features import Feature, Flags, Scaling, matrix, missing, raw_numbers, used_of_dates
 from plugrad_anomaly.table_reasons import reasons
 
-PATTERN, CELL, RANGE, STUCK = "pattern", "cell", "range", "stuck"
+PATTERN, CELL, RANGE, STUCK, DRIFT = "pattern", "cell", "range", "stuck", "drift"
+SERIES = "series"
 # A single value is odd as far as it exceeds what so many of a hundred values of its column reach.
 CELL_QUANTILE = 0.99
 # Rows without a missing value are learnt from alone where they are at least such a share.
@@ -54,11 +55,11 @@ class TabularDetector:
     def __init__(self, features, scaling, dated, flags, series):
         """The rest comes from `fit` or `from_state`."""
         self.features, self.scaling, self.dated, self.flags, self.series = features, scaling, dated, flags, series
-        runs = [] if series is None else [Feature("run", f.name) for f in features if f.kind == NUMBER]
-        self.all_features = [*features, *flags.features, *runs]
-        self.numbers = [place for place, feature in enumerate(features) if feature.kind != CATEGORY]
+        beside = [] if series is None else [Feature(k, f.name) for k in ("run", "drifted") for f in features if f.kind == NUMBER]
+        self.all_features = [*features, *flags.features, *beside]
+        self.row_features = sum(feature.kind not in SERIES_KINDS for feature in features)
         self.plain = [place for place, feature in enumerate(features) if feature.kind == NUMBER]
-        self.ensemble, self.usual_most, self.longest, self.blocks = None, None, None, []
+        self.ensemble, self.usual_most, self.longest, self.usual_drift, self.blocks = None, None, None, None, []
         self.calibrations, self.total = {}, None
 
     @classmethod
@@ -77,12 +78,15 @@ class TabularDetector:
         fitted = slice(0, columns.rows - held)
         runs = {feature: values for feature, values in raw.items() if feature.kind == "run"}
         numbers = [feature for feature in raw if feature not in runs]
-        features = numbers + [
+        categories = [
             Feature(CATEGORY, name, place) for name in columns.of_kind(CATEGORY) for place in range(len(columns.texts[name]))
         ]
+        of_series = [feature for feature in numbers if feature.kind in SERIES_KINDS]
+        numbers = [feature for feature in numbers if feature not in of_series]
+        features = [*numbers, *categories, *of_series]
         if not features:
             raise InputError("has no number, category or date to learn from; expected one such column")
-        scaling = Scaling.measure([raw[feature][fitted] for feature in numbers])
+        scaling = Scaling.measure(features, raw, fitted)
         first = columns.take(np.arange(columns.rows - held))
         detector = cls(features, scaling, dated, Flags.learn(first), series)
         detector.longest = np.array([np.nanmax(values[fitted], initial=1) for values in runs.values()])
@@ -91,7 +95,7 @@ class TabularDetector:
         whole = rows[fitted] if gone is None else rows[fitted][~gone[fitted].any(axis=1)]
         if len(whole) < LEAST_WHOLE * len(rows[fitted]):
             whole = rows[fitted]
-        detector.ensemble, histories = Ensemble.fit(whole, recipe, seed, say)
+        detector.ensemble, histories = Ensemble.fit(whole, recipe, _groups(features), seed, say)
         detector._calibrate(columns, raw, rows, gone, fitted, held)
         return detector, histories
 
@@ -101,7 +105,10 @@ class TabularDetector:
         kinds = dict.fromkeys(feature.kind for feature in self.flags.features)
         # Rows that may hold anomalies themselves say nothing of the range of normal ones, nor of a single value.
         self.blocks = [PATTERN, *([CELL, *([RANGE] if self.plain else [])] if held else []), *kinds]
-        self.blocks += [STUCK] if self.series is not None else []
+        if self.series is not None:
+            self.blocks += [SERIES, STUCK, DRIFT]
+            drifts = np.abs(self._drifts(columns, rows, gone, raw, {}))
+            self.usual_drift = np.maximum(np.quantile(drifts[fitted], CELL_QUANTILE, axis=0), 1e-6)
         scores, _ = self._blocks(columns, raw, odd)
         normal = slice(columns.rows - held, None) if held else slice(None)
         self.calibrations = {name: Calibration(_whole(scores[name], columns.rows)[normal]) for name in self.blocks}
@@ -124,8 +131,10 @@ class TabularDetector:
         """(scores, Evidence): float64 (rows,), calibrated, and what `reasons` needs to say why."""
         running = {} if running is None else running
         raw = raw_numbers(columns, self.dated, self.series, running)
-        rows = matrix(self.features, self.scaling, raw, columns)
-        odd = self._oddities(rows, missing(self.features, raw, columns))
+        rows, gone = matrix(self.features, self.scaling, raw, columns), missing(self.features, raw, columns)
+        odd = self._oddities(rows, gone)
+        if self.series is not None:
+            self._drifts(columns, rows, gone, raw, running)
         scores, places = self._blocks(columns, raw, odd)
         oddest, calibrated = self._oddest(scores, columns.rows)
         return self.total(oddest), Evidence(raw, rows, odd, calibrated, places)
@@ -139,14 +148,26 @@ class TabularDetector:
         odd[gone] = 0  # that it is missing counts elsewhere
         return odd
 
+    def _drifts(self, columns, rows, gone, raw, running):
+        """Put the drift of each number's errors into `raw`; float64 (rows, numbers)."""
+        errors = self.ensemble.errors(rows, self.plain)
+        if gone is not None:
+            errors[gone[:, self.plain]] = np.nan
+        drifts = self.series.drifts(columns, errors, running)
+        raw |= {Feature("drifted", self.features[place].name): drifts[:, k] for k, place in enumerate(self.plain)}
+        return drifts
+
     def _blocks(self, columns, raw, odd):
         """(block -> raw scores float64 (rows,) or 0; block -> for each row, the place in all_features of its cause)."""
         scores, places = dict.fromkeys(self.blocks, 0.0), {}
         pattern, cell, at = np.empty(columns.rows), np.empty(columns.rows), np.empty(columns.rows, np.int64)
-        sum_up(odd, self.usual_most.astype(np.float32), pattern, cell, at)
+        split = self.row_features
+        sum_up(odd[:, :split], self.usual_most[:split].astype(np.float32), pattern, cell, at)
         if not np.isfinite(pattern).all():
             raise InputError("the model's errors are no finite numbers: it is damaged, or its training went wrong")
         scores[PATTERN] = pattern
+        if SERIES in scores:
+            scores[SERIES] = odd[:, split:].sum(axis=1, dtype=np.float64)
         if CELL in scores:
             scores[CELL], places[CELL] = cell, at
         if RANGE in scores:
@@ -161,6 +182,7 @@ class TabularDetector:
             np.maximum(so_far, surprise, out=so_far)
         if STUCK in scores:
             scores[STUCK], places[STUCK] = self._stuck(raw, columns.rows)
+            scores[DRIFT], places[DRIFT] = self._drifted(raw, columns.rows)
         return scores, places
 
     def _beyond(self, raw, rows):
@@ -183,6 +205,15 @@ class TabularDetector:
             best = np.maximum(best, excess)
         return best, at
 
+    def _drifted(self, raw, rows):
+        best, at = np.zeros(rows), np.full(rows, -1)
+        start = len(self.all_features) - len(self.plain)
+        for number, usual in enumerate(self.usual_drift):
+            excess = np.maximum(np.abs(raw[self.all_features[start + number]]) / usual - 1, 0)
+            at[excess > best] = start + number
+            best = np.maximum(best, excess)
+        return np.log1p(best), at
+
     def _oddest(self, scores, rows):
         oddest, calibrated = np.zeros(rows), {}
         for name in self.blocks:
@@ -199,7 +230,8 @@ class TabularDetector:
         """(JSON-able mapping, arrays) for a model file; with the model they make the same detector."""
         arrays = {f"scaling.{name}": values for name, values in self.scaling._asdict().items()}
         arrays |= {"flags.surprise": self.flags.surprise, "flags.calm": self.flags.calm, "longest": self.longest}
-        arrays |= {"usual": self.ensemble.usual, "usual_most": self.usual_most}
+        arrays |= {} if self.usual_drift is None else {"usual_drift": self.usual_drift}
+        arrays |= {"usual": self.ensemble.usual, "seen": self.ensemble.seen, "usual_most": self.usual_most}
         arrays |= {f"held_out.{name}": c.held_out for name, c in [*self.calibrations.items(), ("total", self.total)]}
         series = None if self.series is None else {"window": self.series.window, "by": self.series.by}
         return {
@@ -216,21 +248,24 @@ class TabularDetector:
         series = None if state["series"] is None else Series(state["series"]["window"], state["series"]["by"])
         scaling = Scaling(*(arrays[f"scaling.{name}"] for name in Scaling._fields))
         detector = cls(features, scaling, dict(state["dates"]), flags, series)
-        detector.ensemble = Ensemble(model, arrays["usual"])
+        detector.ensemble = Ensemble(model, arrays["usual"], arrays["seen"])
         detector.usual_most, detector.longest, detector.blocks = arrays["usual_most"], arrays["longest"], list(state["blocks"])
+        detector.usual_drift = arrays["usual_drift"] if series is not None else None
         detector._check()
         detector.calibrations = {name: Calibration(arrays[f"held_out.{name}"]) for name in detector.blocks}
         detector.total = Calibration(arrays["held_out.total"])
         return detector
 
     def _check(self):
-        numbers, runs = len(self.numbers), len(self.all_features) - len(self.features) - len(self.flags.features)
-        sizes = [(values, numbers) for values in self.scaling]
+        runs = 0 if self.series is None else len(self.plain)
+        sizes = [(values, len(self.features)) for values in self.scaling]
         sizes += [(values, len(self.flags.features)) for values in (self.flags.surprise, self.flags.calm)]
         sizes += [(self.usual_most, len(self.features)), (self.longest, runs)]
+        sizes += [] if self.series is None else [(self.usual_drift, runs)]
         if any(values.shape != (size,) or values.dtype.kind != "f" for values, size in sizes):
             raise ValueError("its arrays are not those of its features")
-        if self.numbers != list(range(numbers)) or not set(self.blocks) >= {PATTERN}:
+        late = [feature.kind in SERIES_KINDS for feature in self.features]
+        if late != sorted(late) or PATTERN not in self.blocks:
             raise ValueError("its features or blocks are not in order")
         middle, scale = self.scaling.middle, self.scaling.scale
         if not (np.isfinite(middle) & np.isfinite(scale) & (scale > 0)).all() or not np.isfinite(self.usual_most).all():
@@ -254,6 +289,19 @@ def _features(listed, kinds):
     if not all(f.kind in kinds and isinstance(f.name, str) and type(f.place) is int for f in found):
         raise TypeError("one of its features is of no known kind")
     return found
+
+
+def _groups(features):
+    """Who sees and says what among the autoencoders: see `Ensemble.fit`.
+
+    The values of a row by themselves have members of their own: beside four features of each number that say how the
+    rows before were, what holds among the values would be learnt less exactly.
+    """
+    series = np.array([feature.kind in SERIES_KINDS for feature in features])
+    if not series.any():
+        return None
+    other = np.array([feature.kind == CATEGORY for feature in features])
+    return [(~series, ~series), (~other, series)]
 
 
 def _whole(scores, rows):
