@@ -6,8 +6,8 @@ import numpy as np
 
 from plugrad_anomaly.explain import LogExplainer
 from plugrad_anomaly.grouping import new_grouper
-from plugrad_anomaly.read import Chunk, last_line_end
-from plugrad_anomaly.scan import ScannedLines, scan
+from plugrad_anomaly.read import Chunk
+from plugrad_anomaly.scan import ScannedLines
 from plugrad_anomaly.scored import ScoredRows
 from plugrad_anomaly.templates import Templates
 
@@ -27,7 +27,6 @@ class PreparedLines(NamedTuple):
 class LogStream:
     """Scores the lines of one unit, chunk by chunk; see `scored.score_files`. Memory grows with open rows alone."""
 
-    boundary = staticmethod(last_line_end)
     expected = "lines of text"
 
     def __init__(self, detector):
@@ -35,9 +34,13 @@ class LogStream:
         self.grouper = new_grouper(detector.grouping)
         self.late = Templates(max_templates=MOST_NOVEL_TEXTS)  # templates never seen in training, from their own 0
 
+    def boundary(self, data):
+        """Where `read_chunks` may cut."""
+        return self.detector.layout.boundary(data)
+
     def prepare(self, chunk):
         """Scan a chunk: PreparedLines."""
-        scanned = scan(chunk.data)
+        chunk, scanned = self.detector.layout.scan(chunk)
         ids = self.detector.templates.ids(scanned.hashes)
         return PreparedLines(chunk, scanned, ids, self.grouper.match(chunk, scanned))
 

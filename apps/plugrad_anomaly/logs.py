@@ -7,10 +7,10 @@ from plugrad_anomaly.calibrate import LEAST_ROWS
 from plugrad_anomaly.detector import PATTERN, Detector
 from plugrad_anomaly.features import LogFeatures
 from plugrad_anomaly.grouping import new_grouper, spans_files
+from plugrad_anomaly.layout import Layout
 from plugrad_anomaly.log_stream import LogStream
 from plugrad_anomaly.read import read_chunks
 from plugrad_anomaly.rows import Rows
-from plugrad_anomaly.scan import scan
 from plugrad_anomaly.scored import score_files
 from plugrad_anomaly.templates import Templates
 
@@ -22,23 +22,25 @@ BLOCK_OF = {"count": PATTERN, "presence": PATTERN, "value": "values", "gap": "ga
 class LogDetector:
     """Everything that scoring a log needs: grouping, templates, features, detector.
 
-    grouping: see `grouping.new_grouper`.
+    grouping: see `grouping.new_grouper`. layout: Layout, of its lines.
     """
 
     kind = "log"
 
-    def __init__(self, grouping, templates, features, detector, held_out_seconds=None):
-        self.grouping, self.templates, self.features, self.detector = grouping, templates, features, detector
+    def __init__(self, layout, grouping, templates, features, detector, held_out_seconds=None):
+        self.layout, self.grouping = layout, grouping
+        self.templates, self.features, self.detector = templates, features, detector
         self.held_out_seconds = held_out_seconds  # the time that the held-out rows cover, None without times
 
     @classmethod
-    def fit(cls, paths, grouping, train, say=lambda text: None):
+    def fit(cls, paths, grouping, train, say=lambda text: None, layout=None):
         """Learn from log files whose lines are normal. Raises InputError for files that give too few rows."""
         templates = Templates()
         grouper = new_grouper(grouping)
-        parts = [rows for chunk_rows in _grouped(paths, grouper, templates.learn) if (rows := chunk_rows).size]
+        layout = layout or Layout()
+        parts = [rows for rows in _grouped(paths, layout, grouper, templates.learn) if rows.size]
         rows = Rows.join(parts)
-        _say_what_was_read(rows, templates, grouper, say)
+        _say_what_was_read(rows, templates, grouper, layout, say)
         if rows.size < 2 * LEAST_ROWS:
             raise InputError(
                 f"{rows.size} rows to learn from; expected at least {2 * LEAST_ROWS}: "
@@ -55,7 +57,7 @@ class LogDetector:
         times = rows.lines.timestamp[rows.members[rows.offsets[:-1]]][-detector.held_out_scores().size :]
         known = times[~np.isnan(times)]
         seconds = float(np.ptp(known)) if known.size else 0.0
-        return cls(grouping, templates, features, detector, seconds or None)
+        return cls(layout, grouping, templates, features, detector, seconds or None)
 
     def units(self, paths):
         """Which files are scored together: each by itself, or all where a session may go on in the next one."""
@@ -78,7 +80,7 @@ class LogDetector:
         features, arrays = self.features.state()
         detector, more = self.detector.state()
         state = {"grouping": self.grouping, "features": features, "detector": detector}
-        state["held_out_seconds"] = self.held_out_seconds
+        state |= {"held_out_seconds": self.held_out_seconds, "layout": self.layout.state()}
         templates = self.templates.state()
         arrays |= more | {"template_hashes": templates.pop("hashes")}
         return state | {"templates": templates}, arrays
@@ -95,20 +97,22 @@ class LogDetector:
         seconds = state["held_out_seconds"]
         if seconds is not None and not 0 < float(seconds) < np.inf:
             raise ValueError("its held-out rows cover no time")
-        return cls(state["grouping"], templates, features, detector, seconds)
+        return cls(Layout.from_state(state["layout"]), state["grouping"], templates, features, detector, seconds)
 
 
-def _grouped(paths, grouper, ids_of):
+def _grouped(paths, layout, grouper, ids_of):
     """Yield the Rows that close after each chunk of the files."""
     for path in paths:
-        for chunk in read_chunks(path):
-            scanned = scan(chunk.data)
+        for chunk in read_chunks(path, boundary=layout.boundary):
+            chunk, scanned = layout.scan(chunk)
             yield grouper.feed(chunk, scanned, ids_of(scanned.hashes, chunk.data, scanned.starts, scanned.ends))
     yield grouper.finish()
 
 
-def _say_what_was_read(rows, templates, grouper, say):
+def _say_what_was_read(rows, templates, grouper, layout, say):
     say(f"{rows.lines.template.size:,} lines, {len(templates):,} templates, {rows.size:,} rows")
+    if layout.format is not None and layout.format.unmatched:
+        say(f"{layout.format.unmatched:,} lines do not have the format {layout.format.given!r}; they are kept whole")
     if templates.overflow:
         say(f"{templates.overflow:,} lines are of templates beyond the first {len(templates):,}: they count as unseen")
     if getattr(grouper, "unmatched", 0):

@@ -36,6 +36,8 @@ class Chunk:
     offset: position of data[0] in the (decompressed) file, in bytes.
     first_line: number of the line that starts at data[0], counted from 1 as editors and `wc -l` do.
     skipped: so many bytes behind `data` belong to its last line, which was too long to be kept (MOST_RECORD_BYTES).
+    numbers, offsets: int64 (lines,), where the lines of `data` come from, if it was rewritten (see records.py);
+        length: so many bytes of the file it then stands for.
     """
 
     data: np.ndarray
@@ -43,11 +45,22 @@ class Chunk:
     offset: int
     first_line: int
     skipped: int = 0
+    numbers: np.ndarray | None = None
+    offsets: np.ndarray | None = None
+    length: int | None = None
+
+    def line_numbers(self, count):
+        """The number of each of the `count` lines of `data` in the file: int64 (count,)."""
+        return self.first_line + np.arange(count) if self.numbers is None else self.numbers
+
+    def line_offsets(self, starts):
+        """Where lines that start at `starts` in `data` start in the (decompressed) file: int64."""
+        return self.offset + starts if self.offsets is None else self.offsets
 
     @property
     def end(self) -> int:
         """Position behind the chunk in the (decompressed) file, in bytes: the next one's offset."""
-        return self.offset + self.data.size + self.skipped
+        return self.offset + (self.data.size if self.length is None else self.length) + self.skipped
 
 
 def last_line_end(data):

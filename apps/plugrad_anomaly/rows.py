@@ -148,9 +148,9 @@ class Grouper:
         n = scanned.starts.size
         return Lines(
             np.asarray(ids, dtype=np.int32),
-            chunk.first_line + np.arange(n),
+            chunk.line_numbers(n),
             scanned.timestamps,
-            chunk.offset + scanned.starts,
+            chunk.line_offsets(scanned.starts),
             np.full(n, len(self.files) - 1, dtype=np.int32),
             scanned.value_offsets,
             scanned.values,

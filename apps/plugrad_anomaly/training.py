@@ -6,15 +6,18 @@ from plugrad_anomaly.model import train_autoencoders
 DEFAULT_GROUPING = {"window_lines": 20}
 
 
-def fit_logs(files, grouping=None, seed=0, epochs=None, say=lambda text: None):
-    """(LogDetector, Histories) learnt from log files; grouping: see `grouping.new_grouper`."""
+def fit_logs(files, grouping=None, seed=0, epochs=None, say=lambda text: None, layout=None):
+    """(LogDetector, Histories) learnt from log files.
+
+    grouping: see `grouping.new_grouper`. layout: Layout, None to find out.
+    """
     from plugrad_anomaly.grouping import new_grouper
     from plugrad_anomaly.logs import LogDetector
 
     grouping = grouping or DEFAULT_GROUPING
     new_grouper(grouping)  # a bad pattern is said before the files are read
     train, histories = _trainer(seed, epochs, say)
-    return LogDetector.fit(files, grouping, train, say), histories
+    return LogDetector.fit(files, grouping, train, say, layout), histories
 
 
 def fit_tables(files, id_column=None, seed=0, epochs=None, say=lambda text: None):

@@ -11,6 +11,7 @@ import numpy as np
 from plugrad import compiling, threads
 from plugrad.far_call import far_call
 from plugrad.kernel_cache import folder_for
+from plugrad.pieces import pipelines
 
 # NaN and infinity keep their meaning, so neither nnan nor ninf.
 FASTMATH = frozenset({"nsz", "arcp", "contract", "afn", "reassoc"})
@@ -142,6 +143,9 @@ def _compile(kernel, parallel, inline=False):
     copy.__module__ = function.__module__
     # fastmath is said in either case: what is left open is taken over from the kernel that calls.
     options = {"parallel": parallel, "nogil": True, "error_model": "numpy", "forceinline": inline}
+    options["pipeline_class"] = pipelines()[inline]
+    options["no_cfunc_wrapper"] = True
+    options["no_cpython_wrapper"] = inline
     options["fastmath"] = set(FASTMATH) if kernel.fastmath else False
     folder = None if inline else folder_for(function.__module__)  # what is put into others is kept with them
     if folder is None:

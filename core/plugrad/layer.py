@@ -54,7 +54,10 @@ class Layer:
                 raise PlugradError(f"{self.label} has no parameters yet: call model.initialize(input_shape) first")
             mode.builder.build(self, inputs)
         try:
-            output = self.forward(*[x if isinstance(x, Tensor) or x is None else Tensor(x) for x in inputs])
+            if len(inputs) == 1 and isinstance(inputs[0], Tensor):
+                output = self.forward(inputs[0])
+            else:
+                output = self.forward(*[x if isinstance(x, Tensor) or x is None else Tensor(x) for x in inputs])
         except ShapeError as error:
             if getattr(error, "layer", None) is None:  # the innermost layer is the one to name
                 shapes = ", ".join(str(np.shape(x.data if isinstance(x, Tensor) else x)) for x in inputs)

@@ -9,10 +9,11 @@ _MASK = (1 << 64) - 1
 class Mode(threading.local):
     """The state that ops and layers look at; every thread has its own."""
 
-    recording = True
-    training = None  # a RandomStream while training
-    builder = None  # makes the parameters of layers met for the first time
-    watch = None  # called with (layer, output) after every layer
+    def __init__(self):
+        self.recording = True
+        self.training = None  # a RandomStream while training
+        self.builder = None  # makes the parameters of layers met for the first time
+        self.watch = None  # called with (layer, output) after every layer
 
 
 mode = Mode()
@@ -43,10 +44,12 @@ class _Setting(contextlib.ContextDecorator):
         self.values, self.before = values, []
 
     def __enter__(self):
-        state = mode.__dict__  # of this thread
-        self.before.append({name: getattr(mode, name) for name in self.values})
-        state.update(self.values)
-        return next(iter(self.values.values()))
+        state, before = mode.__dict__, {}  # of this thread
+        for name, value in self.values.items():
+            before[name] = state[name]
+            state[name] = value
+        self.before.append(before)
+        return value
 
     def __exit__(self, *failure):
         mode.__dict__.update(self.before.pop())

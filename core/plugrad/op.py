@@ -7,7 +7,7 @@ import numpy as np
 
 from plugrad.errors import PlugradError
 from plugrad.mode import mode, recording
-from plugrad.tape import Entry, Tape, locate, merge
+from plugrad.tape import Tape, locate, merge
 from plugrad.tensor import Tensor
 
 OPS = {}
@@ -37,10 +37,11 @@ def op(function=None, *, example=None, examples=(), name=None, smooth=True):
 
     @functools.wraps(function)
     def apply(*inputs, **options):
-        for option in options.values():
-            if isinstance(option, Tensor):
-                inputs, options = _by_position(function, title, inputs, options)
-                break
+        if options:
+            for option in options.values():
+                if isinstance(option, Tensor):
+                    inputs, options = _by_position(function, title, inputs, options)
+                    break
         arrays, followed = [], False
         for i in inputs:
             if isinstance(i, Tensor):
@@ -86,37 +87,40 @@ def _record(title, result, inputs, gradients):
     """Append what was computed to the tape of its inputs, a new one if they are leaves."""
     separate = type(gradients) is tuple
     tape, origins, shapes = None, [], []
-    for place, i in enumerate(inputs):
+    for i in inputs:
         origin = shape = None
         if isinstance(i, Tensor):
             if i.requires_grad:
-                origin = i
+                origin, shape = i, i.data.shape
             elif i.tape is not None:
                 its_tape, origin = (i.tape, i.number) if i.tape.merged is None else locate(i)
                 if tape is None or tape is its_tape:
-                    tape = its_tape
+                    tape, shape = its_tape, i.data.shape
                 else:  # two tapes become one, and entries of the shorter get new numbers
-                    return _record_after_merge(title, result, inputs, gradients, tape, its_tape)
-            if origin is not None:
-                shape = i.data.shape
-                if separate and (place >= len(gradients) or gradients[place] is None):
-                    raise PlugradError(
-                        f"op {title!r} has no gradient for its input number {place + 1}; detach() it, or pass an array"
-                    )
+                    merge(tape, its_tape)
+                    return _record(title, result, inputs, gradients)
         origins.append(origin)
         shapes.append(shape)
-    if not separate and not callable(gradients):
+    if separate:
+        if None in gradients or len(gradients) < len(origins):
+            _check_gradients(title, origins, gradients)
+    elif not callable(gradients):
         raise PlugradError(f"op {title!r}: gradients must be a tuple of functions or one function, got {gradients!r}")
     if tape is None:
         tape = Tape()
-    result.tape, result.number = tape, len(tape.entries)
-    tape.entries.append(Entry(title, origins, shapes, gradients))
+    entries = tape.entries
+    result.tape, result.number = tape, len(entries)
+    entries.append((title, origins, shapes, gradients))
     return None
 
 
-def _record_after_merge(title, result, inputs, gradients, first, second):
-    merge(first, second)
-    _record(title, result, inputs, gradients)
+def _check_gradients(title, origins, gradients):
+    """Raise PlugradError for an input whose gradient is asked for and that has none."""
+    for place, origin in enumerate(origins):
+        if origin is not None and (place >= len(gradients) or gradients[place] is None):
+            raise PlugradError(
+                f"op {title!r} has no gradient for its input number {place + 1}; detach() it, or pass an array"
+            )
 
 
 def value_and_grad(function, argument=0):

@@ -13,20 +13,13 @@ from plugrad.kernels.add import add
 from plugrad.sparse import SparseGradient
 
 
-class Entry:
-    """One executed op: where its inputs came from, how to go back, and what shape the inputs have.
-
-    inputs: for each input the number of the entry that made it, or the leaf Tensor itself, or None without a gradient.
-    """
-
-    __slots__ = ("gradients", "inputs", "name", "shapes")
-
-    def __init__(self, name, inputs, shapes, gradients):
-        self.name, self.inputs, self.shapes, self.gradients = name, inputs, shapes, gradients
-
-
 class Tape:
-    """Entries in the order of execution; `merged` is (the tape that took this one in, by how much numbers moved)."""
+    """Entries in the order of execution; `merged` is (the tape that took this one in, by how much numbers moved).
+
+    An entry is one executed op: (its name, where its inputs came from, their shapes, its gradient functions). An input
+    came from the entry of that number, or is itself the leaf Tensor, or is None without a gradient. A tuple: an object
+    with names would take as long to make as the rest of the record.
+    """
 
     __slots__ = ("entries", "merged")
 
@@ -54,7 +47,8 @@ def merge(first, second):
     shift = len(first.entries)
     for entry in second.entries:
         if entry is not None:
-            entry.inputs = [i + shift if type(i) is int else i for i in entry.inputs]
+            inputs = entry[1]
+            inputs[:] = [i + shift if type(i) is int else i for i in inputs]
     first.entries += second.entries
     second.entries = []
     second.merged = (first, shift)
@@ -81,20 +75,24 @@ def backward(tape, last, seed, retain):
                 "backward was called a second time on the same result; pass retain=True to the first call"
             )
         waiting[number] = None
-        if type(entry.gradients) is tuple:
-            for target, shape, function in zip(entry.inputs, entry.shapes, entry.gradients, strict=False):
+        name, inputs, shapes, gradients = entry
+        if type(gradients) is tuple:
+            for target, shape, function in zip(inputs, shapes, gradients):  # noqa: B905 - there may be more inputs
                 if target is not None:
-                    _add(target, _fitted(function(gradient), shape, entry), waiting, owned)
+                    given = function(gradient)
+                    if given.shape != shape:
+                        given = _fitted(given, shape, name)
+                    _add(target, given, waiting, owned)
         else:
-            _write_together(entry, gradient, waiting, owned)
+            _write_together(inputs, shapes, gradients, gradient, waiting, owned)
         if not retain:
             entries[number] = None
 
 
-def _write_together(entry, gradient, waiting, owned):
+def _write_together(inputs, shapes, function, gradient, waiting, owned):
     """Let one function write the gradients of all inputs, leaves' straight into their own memory."""
     outs, rest = [], []
-    for target, shape in zip(entry.inputs, entry.shapes):  # noqa: B905 - made together, in a hot path
+    for target, shape in zip(inputs, shapes):  # noqa: B905 - made together, in a hot path
         if target is None:
             outs.append(None)
         elif type(target) is int or target.grad is not None or target.gradient_memory is None:
@@ -105,7 +103,7 @@ def _write_together(entry, gradient, waiting, owned):
             # Taken at once, so that a leaf which is two inputs of this op gives its memory to the first alone.
             target.grad = target.gradient_memory
             outs.append(target.grad)
-    entry.gradients(gradient, *outs)
+    function(gradient, *outs)
     for target, out in rest:
         if type(target) is int and waiting[target] is None:
             waiting[target], owned[target] = out, True
@@ -142,10 +140,8 @@ def add_to_leaf(leaf, gradient):
         leaf.grad = leaf.gradient_memory
 
 
-def _fitted(gradient, shape, entry):
+def _fitted(gradient, shape, name):
     """Undo broadcasting: sum a gradient over the axes along which its input was repeated."""
-    if gradient.shape == shape:
-        return gradient
     extra = gradient.ndim - len(shape)
     axes = tuple(range(extra)) + tuple(
         extra + i for i, size in enumerate(shape) if size == 1 and gradient.shape[extra + i] != 1
@@ -154,5 +150,5 @@ def _fitted(gradient, shape, entry):
         return gradient.sum(axis=axes).reshape(shape)
     except (ValueError, IndexError):
         raise ShapeError(
-            f"{entry.name}: a gradient of shape {gradient.shape} came back for an input of shape {shape}"
+            f"{name}: a gradient of shape {gradient.shape} came back for an input of shape {shape}"
         ) from None

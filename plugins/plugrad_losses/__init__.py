@@ -1,19 +1,20 @@
 """The losses that come with plugrad, registered through the hooks that every plugin uses."""
 
 import plugrad as pg
-from plugrad_losses.classification import BinaryCrossEntropy, CrossEntropy, Focal, Hinge, KLDivergence
+from plugrad_losses.classification import BinaryCrossEntropy, CrossEntropy, Focal, Hinge, KLDivergence, SoftmaxFocal
 from plugrad_losses.embedding import Cosine, InfoNCE, Triplet
 from plugrad_losses.regression import MAE, MSE, GaussianNLL, Huber, LogCosh, PoissonNLL, Quantile, SmoothL1
 
 _LOSSES = (
     MSE, MAE, Huber, SmoothL1, LogCosh, Quantile, GaussianNLL, PoissonNLL,
-    CrossEntropy, BinaryCrossEntropy, Focal, KLDivergence, Hinge,
+    CrossEntropy, BinaryCrossEntropy, Focal, SoftmaxFocal, KLDivergence, Hinge,
     Cosine, Triplet, InfoNCE,
 )  # fmt: skip
 
 __all__ = [
     "MAE", "MSE", "BinaryCrossEntropy", "Cosine", "CrossEntropy", "Focal", "GaussianNLL", "Hinge", "Huber", "InfoNCE",
-    "KLDivergence", "LogCosh", "PoissonNLL", "Quantile", "SmoothL1", "Triplet",
+    "KLDivergence", "LogCosh", "PoissonNLL", "Quantile", "SmoothL1", "SoftmaxFocal",
+    "Triplet",
 ]  # fmt: skip
 
 

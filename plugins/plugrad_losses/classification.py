@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import plugrad as pg
-from plugrad.errors import InputError
-from plugrad_losses.fields import number, weights
+from plugrad_losses.fields import number, weights, whole
 
 _LOGITS = np.array([[0.3, -1.2, 0.8], [2.0, 0.1, -0.4], [-0.7, 0.6, 0.2]])
 _SHARES = np.array([[0.0, 1.0, 1.0], [0.25, 0.0, 1.0], [1.0, 0.0, 0.5]])
@@ -31,8 +30,7 @@ class CrossEntropy(pg.Loss):
     def __post_init__(self):
         number("CrossEntropy", "label_smoothing", self.label_smoothing, 0, 1)
         weights("CrossEntropy", "class_weights", self.class_weights)
-        if isinstance(self.ignore_index, bool) or not isinstance(self.ignore_index, int):
-            raise InputError(f"CrossEntropy: ignore_index must be a whole number, got {self.ignore_index!r}")
+        whole("CrossEntropy", "ignore_index", self.ignore_index)
 
     def __call__(self, prediction, target):
         return pg.cross_entropy(
@@ -94,6 +92,35 @@ class Focal(pg.Loss):
     def example(cls):
         """What `plugrad.testing.check_plugin` tries this loss with."""
         return cls(), _LOGITS, _SHARES
+
+
+@dataclass
+class SoftmaxFocal(pg.Loss):
+    """Cross-entropy times (1 - p)**gamma, p = softmax(prediction)[target], averaged (Lin et al. 2017, many classes).
+
+    prediction (batch, ..., classes): logits. target (batch, ...): whole numbers from 0. Raises InputError for a label
+    outside the classes, ShapeError for other shapes.
+
+    alpha: a factor >= 0 for each class, or None; labels are then averaged with them. gamma: >= 0, 0 for CrossEntropy.
+    ignore_index: the label of rows that count nothing.
+    """
+
+    alpha: list | None = None
+    gamma: float = 2.0
+    ignore_index: int = -100
+
+    def __post_init__(self):
+        weights("SoftmaxFocal", "alpha", self.alpha)
+        number("SoftmaxFocal", "gamma", self.gamma, 0)
+        whole("SoftmaxFocal", "ignore_index", self.ignore_index)
+
+    def __call__(self, prediction, target):
+        return pg.softmax_focal(prediction, target, self.alpha, self.gamma, self.ignore_index)
+
+    @classmethod
+    def example(cls):
+        """What `plugrad.testing.check_plugin` tries this loss with."""
+        return cls(), _LOGITS, np.array([2, 0, 1])
 
 
 @dataclass

@@ -19,6 +19,12 @@ def positive(loss, field, value):
         raise InputError(f"{loss}: {field} must be a number > 0, got {value!r}")
 
 
+def whole(loss, field, value):
+    """A whole number."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError(f"{loss}: {field} must be a whole number, got {value!r}")
+
+
 def shares(loss, field, values):
     """A list of numbers between 0 and 1, at least one."""
     if not isinstance(values, list | tuple) or not values:

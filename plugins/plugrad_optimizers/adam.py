@@ -1,5 +1,6 @@
 """Adam and its relatives."""
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,6 +9,12 @@ import plugrad as pg
 from plugrad.errors import InputError
 from plugrad.kernels import optimizer as kernels
 from plugrad_optimizers.checks import check_positive, check_share
+
+
+@functools.lru_cache(maxsize=64)
+def _shares(kind, beta1, beta2, epsilon):
+    """(beta1, 1 - beta1, beta2, 1 - beta2, epsilon) in the type of the values: making them takes a µs, every step."""
+    return kind(beta1), kind(1 - beta1), kind(beta2), kind(1 - beta2), kind(epsilon)
 
 
 @dataclass
@@ -35,8 +42,8 @@ class Adam(pg.Optimizer):
         check_positive(name, "epsilon", self.epsilon)
 
     def shares(self, kind):
-        """(beta1, 1 - beta1, beta2, 1 - beta2) in the type of the values."""
-        return kind(self.beta1), kind(1 - self.beta1), kind(self.beta2), kind(1 - self.beta2)
+        """(beta1, 1 - beta1, beta2, 1 - beta2, epsilon) in the type of the values."""
+        return _shares(kind, self.beta1, self.beta2, self.epsilon)
 
     def correction(self, step):
         """The root of the bias correction of the variance."""
@@ -44,10 +51,9 @@ class Adam(pg.Optimizer):
 
     def update(self, values, gradients, memory, rate, step):
         kind = values.dtype.type
-        kernels.adam(
-            values, gradients, *memory, kind(rate / (1 - self.beta1**step)), *self.shares(kind), kind(self.epsilon),
-            kind(self.correction(step)),
-        )  # fmt: skip
+        rate /= 1 - self.beta1**step
+        shares, correction = self.shares(kind), kind(self.correction(step))
+        kernels.adam(values, gradients, *memory, kind(0), kind(rate), *shares, correction)
 
 
 @dataclass
@@ -68,10 +74,9 @@ class AMSGrad(Adam):
 
     def update(self, values, gradients, memory, rate, step):
         kind = values.dtype.type
-        kernels.amsgrad(
-            values, gradients, *memory, kind(rate / (1 - self.beta1**step)), *self.shares(kind), kind(self.epsilon),
-            kind(self.correction(step)),
-        )  # fmt: skip
+        rate /= 1 - self.beta1**step
+        shares, correction = self.shares(kind), kind(self.correction(step))
+        kernels.amsgrad(values, gradients, *memory, kind(rate), *shares, correction)
 
 
 @dataclass
@@ -110,10 +115,8 @@ class NAdam(Adam):
         product, following = self._product(step), self._mu(step + 1)
         now = rate * (1 - self._mu(step)) / (1 - product)
         ahead = rate * following / (1 - product * following)
-        kernels.nadam(
-            values, gradients, *memory, kind(now), kind(ahead), *self.shares(kind), kind(self.epsilon),
-            kind(self.correction(step)),
-        )  # fmt: skip
+        shares, correction = self.shares(kind), kind(self.correction(step))
+        kernels.adam(values, gradients, *memory, kind(now), kind(ahead), *shares, correction)
 
 
 @dataclass
@@ -133,8 +136,8 @@ class RAdam(Adam):
         length = most - 2 * step * kept / (1 - kept)
         rate /= 1 - self.beta1**step
         if length <= 5:
-            kernels.unscaled_adam(values, gradients, *memory, kind(rate), *self.shares(kind))
+            kernels.unscaled_adam(values, gradients, *memory, kind(rate), *self.shares(kind)[:4])
             return
         trust = (length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length)
         rate *= math.sqrt(trust * (1 - kept))
-        kernels.adam(values, gradients, *memory, kind(rate), *self.shares(kind), kind(self.epsilon), kind(1))
+        kernels.adam(values, gradients, *memory, kind(0), kind(rate), *self.shares(kind), kind(1))

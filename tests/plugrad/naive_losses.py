@@ -43,6 +43,15 @@ def nll_loss(x, target, weight=None, ignore_index=-100, reduction="mean"):
     return reduced(-np.take_along_axis(x, labels[..., None], -1)[..., 0] * factors, reduction, factors.sum())
 
 
+def softmax_focal(x, target, alpha=None, gamma=2.0, ignore_index=-100, reduction="mean"):
+    alpha = np.ones(x.shape[-1]) if alpha is None else alpha
+    counted = target != ignore_index
+    labels = np.where(counted, target, 0)
+    logarithm = np.take_along_axis(log_softmax(x), labels[..., None], -1)[..., 0]
+    factors = alpha[labels] * counted
+    return reduced(-factors * (-np.expm1(logarithm)) ** gamma * logarithm, reduction, factors.sum())
+
+
 def log_sigmoid(x):
     return -np.logaddexp(0, -x)
 

@@ -36,6 +36,14 @@ def test_the_arena_leaves_views_alone(view):
     assert (np.asarray(kept) == 1).all()
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_arrays_begin_on_a_cache_line(kind):
+    arena.clear()
+    kept = [arena.empty((rows, width), np.dtype(kind)) for rows in (1, 7, 300) for width in (128, 129, 1000)]
+    assert [array.ctypes.data % arena.ALIGNMENT_BYTES for array in kept] == [0] * len(kept)
+    assert all(array.flags.carray for array in kept)
+
+
 def test_results_that_are_kept_do_not_change():
     rng = np.random.default_rng(1)
     w = pg.Parameter(rng.normal(size=(30, 40)))

@@ -50,7 +50,7 @@ OPTIMIZER_KERNELS = {
     "nesterov": (kernels.momentum, 1, (0.1, 0.9, True)),
     "adagrad": (kernels.adagrad, 1, (0.1, 1e-8)),
     "rmsprop": (kernels.rmsprop, 1, (0.1, 0.9, 0.1, 1e-8)),
-    "adam": (kernels.adam, 2, (0.1, 0.9, 0.1, 0.99, 0.01, 1e-8, 1.5)),
+    "adam": (kernels.adam, 2, (0.05, 0.1, 0.9, 0.1, 0.99, 0.01, 1e-8, 1.5)),
     "penalize": (kernels.penalize, 0, (0.1, 0.2)),
 }
 

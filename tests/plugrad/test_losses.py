@@ -95,6 +95,8 @@ def test_losses_of_classes(shape, classes, reduction, dtype, seed, weighted, smo
     options = {"weight": weight, "reduction": reduction, "ignore_index": -100 if seed % 3 == 0 else ignored}
     compare(pg.cross_entropy, dtype, x, labels, label_smoothing=smoothing, **options)
     compare(pg.nll_loss, dtype, x, labels, **options)
+    options["alpha"] = options.pop("weight")
+    compare(pg.softmax_focal, dtype, x, labels, gamma=(0.0, 0.5, 1.0, 2.0)[seed % 4], **options)
     shares = rng.dirichlet(np.ones(classes), size=shape)
     compare(pg.cross_entropy, dtype, x, shares, weight=weight, reduction=reduction, label_smoothing=smoothing)
 
@@ -215,12 +217,35 @@ def test_nan_is_shown(loss, dtype):
 
 
 @TYPES
+def test_softmax_focal_without_focus_is_cross_entropy_in_its_gradient_too(dtype):
+    rng = np.random.default_rng(3)
+    x, labels, weight = rng.normal(size=(70, 9)).astype(dtype), rng.integers(0, 9, 70), rng.random(9)
+    close(pg.softmax_focal(x, labels, weight, 0.0, 2), pg.cross_entropy(x, labels, weight, 2).data, dtype)
+    found = gradient(pg.softmax_focal, x, labels, weight, 0.0, 2)
+    np.testing.assert_allclose(found, gradient(pg.cross_entropy, x, labels, weight, 2), rtol=0, atol=1e-7)
+
+
+@TYPES
+@pytest.mark.parametrize("gamma", [0.0, 0.3, 1.0, 2.0])
+def test_softmax_focal_where_the_truth_is_certain_or_impossible(gamma, dtype):
+    x = np.array([[1e4, 0, 0], [-1e4, 0, 0], [30, 0, 0], [-np.inf, 0, 0], [0, -np.inf, -np.inf]], dtype)
+    values = pg.softmax_focal(x, np.zeros(5, int), gamma=gamma, reduction="none").data
+    assert values[[0, 4]].tolist() == [0, 0]
+    assert values[1] == pytest.approx(1e4, rel=1e-3)
+    others = 2 * np.exp(-30.0)  # a share that 1 - p has lost in either type
+    assert values[2] == pytest.approx(others ** (1 + gamma), rel=1e-4)
+    assert values[3] == np.inf
+    assert np.isfinite(gradient(pg.softmax_focal, x[:3], np.zeros(3, int), None, gamma)).all()
+
+
+@TYPES
 @pytest.mark.parametrize("bad", [np.nan, -np.nan])
 def test_cross_entropy_shows_nan_of_either_sign_in_its_row(bad, dtype):
     x = np.random.default_rng(6).normal(size=(3, 20)).astype(dtype)
     x[1, 13] = np.copysign(np.nan, bad)
-    values = pg.cross_entropy(x, np.array([0, 1, 2]), reduction="none").data
-    assert np.isnan(values).tolist() == [False, True, False]
+    for loss in (pg.cross_entropy, pg.softmax_focal):
+        values = loss(x, np.array([0, 1, 2]), reduction="none").data
+        assert np.isnan(values).tolist() == [False, True, False]
 
 
 @TYPES
@@ -278,6 +303,12 @@ ONES = np.ones((2, 3))
         (lambda: pg.binary_cross_entropy_with_logits(ONES, ONES, np.ones(2)), ShapeError, r"weight \(2,\) does not"),
         (lambda: pg.focal(ONES, ONES, gamma=-1), InputError, "gamma"),
         (lambda: pg.focal(ONES, ONES, alpha=2), InputError, "alpha"),
+        (lambda: pg.softmax_focal(ONES, ONES), ShapeError, "whole numbers, got float64"),
+        (lambda: pg.softmax_focal(ONES, np.array([0, 3])), InputError, r"label 3 is outside 0\.\.2"),
+        (lambda: pg.softmax_focal(ONES, np.array([0, 1]), [1, 2]), ShapeError, "each of 3 classes"),
+        (lambda: pg.softmax_focal(ONES, np.array([0, 1]), gamma=-1), InputError, "gamma"),
+        (lambda: losses.SoftmaxFocal(alpha=[-1.0]), InputError, "alpha"),
+        (lambda: losses.SoftmaxFocal(ignore_index=0.5), InputError, "ignore_index"),
         (lambda: pg.kl_div(ONES, ONES, reduction="all"), InputError, "batchmean"),
         (lambda: pg.cosine_similarity(ONES, np.ones((2, 4))), ShapeError, r"\(2, 3\), \(2, 4\) do not fit"),
         (lambda: pg.cosine_similarity(ONES, ONES, axis=2), InputError, "axis"),
@@ -311,6 +342,8 @@ def test_plugins_pass_their_fields_on():
     expected = naive.binary_cross_entropy_with_logits(x, t, pos_weight=3)
     assert losses.BinaryCrossEntropy(pos_weight=3)(x, t).item() == pytest.approx(expected)
     assert losses.Focal(alpha=None, gamma=1)(x, t).item() == pytest.approx(naive.focal(x, t, -1, 1))
+    focal = losses.SoftmaxFocal(alpha=[1.0, 0.5, 2.0], gamma=1.5, ignore_index=2)
+    assert focal(x, labels).item() == pytest.approx(naive.softmax_focal(x, labels, weight, 1.5, 2))
     shares = np.exp(naive.log_softmax(t))
     expected = naive.kl_div(naive.log_softmax(x), shares, reduction="batchmean")
     assert losses.KLDivergence()(x, shares).item() == pytest.approx(expected)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from plugrad import files, model_file
+from plugrad import files, model_file, model_header
 from plugrad.errors import InputError, ModelFileError
 
 DTYPES = ["f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
@@ -276,7 +276,8 @@ def test_a_truncated_model_says_both_sizes(path):
 
 
 def test_too_many_tensors_are_refused(path, monkeypatch):
-    monkeypatch.setattr(model_file, "MAX_TENSORS", 2)
+    for module in (model_file, model_header):
+        monkeypatch.setattr(module, "MAX_TENSORS", 2)
     path.write_bytes(with_tensors((0, 1), (1, 2), (2, 3), data=3))
     assert "holds 3 tensors; at most 2" in refusal(path)
     with pytest.raises(ModelFileError, match="at most 2"):

@@ -109,6 +109,17 @@ def test_group_norm(batch, positions, groups, width, relu, dtype, seed):
     same(run(pg.group_norm, g, x, groups, scale, shift, **options), expected, dtype, 5)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    batch=st.integers(1, 200), groups=st.integers(1, 9), width=st.integers(1, 20), dtype=KINDS, seed=st.integers(0, 99)
+)
+def test_group_norm_of_single_positions(batch, groups, width, dtype, seed):
+    rng = np.random.default_rng(seed)
+    x, scale, shift, g = arrays(rng, (batch, groups * width), dtype)
+    expected = naive.norm(x, 2, scale, shift, 0.1, g, split=lambda a: a.reshape(batch, groups, width))
+    same(run(pg.group_norm, g, x, groups, scale, shift, epsilon=0.1), expected, dtype, 5)
+
+
 def test_group_norm_of_larger_samples():
     rng = np.random.default_rng(0)
     x, scale, shift, g = arrays(rng, (2, 33, 35, 12), np.float32)

@@ -93,3 +93,29 @@ def test_running_extremes(row):
     leaf = pg.Tensor(np.array(row), requires_grad=True)
     pg.cummax(leaf)[0].sum().backward()
     assert leaf.grad.sum() == len(row)
+
+
+def naive_running_places(line, sign):
+    places = []
+    for i in range(len(line)):
+        part, lost = line[: i + 1], np.isnan(line[: i + 1])
+        places.append(np.flatnonzero(lost if lost.any() else part == sign * (sign * part).max())[-1])
+    return np.array(places)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.sampled_from([(7,), (3, 5), (4, 1, 3), (2, 6, 3), (0, 3), (3, 0)]), axis=st.integers(-3, 2),
+    kind=st.sampled_from([np.float32, np.float64, np.int64]), seed=st.integers(0, 99), missing=st.booleans(),
+)  # fmt: skip
+def test_running_extremes_by_a_loop_over_elements(shape, axis, kind, seed, missing):
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-2, 3, size=shape).astype(kind)  # with ties
+    if missing and kind is not np.int64:
+        x[rng.random(size=shape) < 0.2] = np.nan
+    axis %= x.ndim
+    for function, sign in ((pg.cummax, 1), (pg.cummin, -1)):
+        values, places = function(x, axis)
+        expected = np.apply_along_axis(naive_running_places, axis, x, sign) if x.size else np.zeros(shape, int)
+        assert places.data.tolist() == expected.tolist()
+        np.testing.assert_array_equal(values.data, np.take_along_axis(x, expected, axis))

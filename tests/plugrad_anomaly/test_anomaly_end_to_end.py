@@ -154,7 +154,7 @@ def check_reasons_point_to_lines(scored):
     for reason in (reason for record in scored for reason in record["reasons"] if reason["line"]):
         lines = texts.setdefault(reason["file"], lines_of(reason["file"]))
         line = masked(lines[reason["line"] - 1])
-        assert reason["template"] in (line, ""), reason
+        assert reason["template"].split(" | ")[0] in (line, ""), reason  # a trace is one record with its line
         assert (reason["template"] == "") == (reason["kind"] == "gap")
         pointed += 1
     return pointed
@@ -184,7 +184,7 @@ def test_every_line_is_in_one_window(windows):
         spans = [range(r["line"], r["last_line"] + 1) for r in rows if r["file"] == str(path)]
         covered = [line for span in spans for line in span]
         assert covered == list(range(1, len(lines_of(path)) + 1))
-        assert all(len(span) == 20 for span in spans[:-1])
+        assert all(len(span) >= 20 for span in spans[:-1])  # more where a record has several lines
 
 
 @pytest.mark.parametrize("name", ["sessions", "sensors"])

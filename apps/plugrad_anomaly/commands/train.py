@@ -24,6 +24,10 @@ from plugrad_anomaly.commands.options import (
 @MODEL
 @INPUT
 @grouping_options
+@click.option("--multiline-start", metavar="REGEX",
+              help="A record begins where REGEX matches, other lines go on with it (default: found out).")  # fmt: skip
+@click.option("--log-format", metavar="NAME|REGEX",
+              help="What a line is: a name, or a pattern with (?P<message>…) and maybe (?P<time>…).")  # fmt: skip
 @click.option("--id-column", metavar="NAME", help="A CSV column that identifies rows: passed through, not learnt from.")
 @threshold_options
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True,
@@ -31,7 +35,7 @@ from plugrad_anomaly.commands.options import (
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Passes over the rows (default: by their number).")
 @click.option("--curves", metavar="FILE", help="Draw the learning curves of the training (PNG, SVG or PDF).")
 @FORCE
-def train(files, model, kind, id_column, seed, epochs, curves, force, **options):
+def train(files, model, kind, multiline_start, log_format, id_column, seed, epochs, curves, force, **options):
     """Learn from FILES… what is normal. "-" is standard input; .gz is read in place.
 
     The last fifth of the rows is held out: it sets the scale of the scores and the threshold.
@@ -42,6 +46,7 @@ def train(files, model, kind, id_column, seed, epochs, curves, force, **options)
     plugrad anomaly train day1.csv day2.csv --model machine.model --id-column reading
     """
     from plugrad_anomaly import saved
+    from plugrad_anomaly.layout import Layout
     from plugrad_anomaly.threshold import check_wanted, describe
     from plugrad_anomaly.training import fit_logs, fit_tables, input_kind
 
@@ -55,13 +60,13 @@ def train(files, model, kind, id_column, seed, epochs, curves, force, **options)
         raise InputError("is given for --model and for --curves; expected two files", model)
     began = time.perf_counter()
     if input_kind(files, kind) == "csv":
-        if grouping:
-            raise InputError("--window-lines, --window and --group-by are for logs; a row of a CSV file is a row")
+        if grouping or multiline_start or log_format:
+            raise InputError("--window-lines, --window, --group-by, --multiline-start and --log-format are for logs")
         detector, histories = fit_tables(files, id_column, seed, epochs, say)
     else:
         if id_column:
             raise InputError("--id-column is for CSV files; sessions of a log are told apart by --group-by")
-        detector, histories = fit_logs(files, grouping, seed, epochs, say)
+        detector, histories = fit_logs(files, grouping, seed, epochs, say, Layout(multiline_start, log_format))
     say(describe(saved.save(model, detector, wanted, histories, seed)))
     say(f"{model} written in {time.perf_counter() - began:.1f} s")
     if curves:

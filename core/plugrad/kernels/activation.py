@@ -1,4 +1,4 @@
-"""Activations: for each its value, and the gradient through it from its input x (or from its value y).
+"""Smooth activations: for each its value, and the gradient through it from its input x (or from its value y).
 
 Each pair of functions over one number becomes two kernels. a and b are the activation's constants, where it has any.
 Backward computes again what it needs instead of keeping it: an exp costs less than reading an array more.
@@ -6,9 +6,10 @@ Backward computes again what it needs instead of keeping it: an exp costs less t
 
 import math
 
-from plugrad.kernel import kernel, prange
-from plugrad.kernels.elementary import erf, erfc, exp_below, expm1_below, log1p_unit, normal_cdf, sigmoid, tanh
+from plugrad.kernel import kernel
+from plugrad.kernels.elementary import erf, erfc, exp_below, expm1_below, normal_cdf, sigmoid, tanh
 from plugrad.kernels.exponential import exp
+from plugrad.kernels.logarithm import log1p_unit
 from plugrad.kernels.mapping import chain, mapping
 
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
@@ -16,31 +17,6 @@ INVERSE_SQRT_2_PI = 1 / math.sqrt(2 * math.pi)
 CUBE = 0.044715
 # Where exp(x)**2 is beyond every digit of 1, in float64 too, and not yet infinite in float32.
 MISH_LIMIT = 20
-
-# Rows whose gradients of the slopes are summed by one thread; the pieces are added in order afterwards.
-ROWS = 64
-
-
-@kernel
-def _relu(x, a, b):
-    zero = type(x)(0)
-    return zero if x <= zero else x
-
-
-@kernel
-def _relu_chain(x, g, a, b):
-    zero = type(x)(0)
-    return zero if x <= zero else g
-
-
-@kernel
-def _leaky(x, a, b):
-    return x if x > 0 else a * x
-
-
-@kernel
-def _leaky_chain(x, g, a, b):
-    return g if x > 0 else a * g
 
 
 @kernel
@@ -189,44 +165,6 @@ def _softsign_chain(x, g, a, b):
 
 
 @kernel
-def _hard_sigmoid(x, a, b):
-    zero, six = type(x)(0), type(x)(6)
-    up = x + type(x)(3)
-    up = zero if up < zero else up
-    return (six if up > six else up) / six
-
-
-@kernel
-def _hard_sigmoid_chain(x, g, a, b):
-    inside = abs(x) < 3
-    return g / type(x)(6) if inside else type(x)(0)
-
-
-@kernel
-def _hard_swish(x, a, b):
-    zero, six = type(x)(0), type(x)(6)
-    up = x + type(x)(3)
-    up = zero if up < zero else up
-    return x * (six if up > six else up) / six
-
-
-@kernel
-def _hard_swish_chain(x, g, a, b):
-    inner = g * (x / type(x)(3) + type(x)(0.5))
-    return type(x)(0) if x <= -3 else inner if x < 3 else g
-
-
-@kernel
-def _hard_tanh(x, a, b):
-    return a if x < a else b if x > b else x
-
-
-@kernel
-def _hard_tanh_chain(x, g, a, b):
-    return type(x)(0) if x <= a or x >= b else g
-
-
-@kernel
 def _tanh_shrink(x, a, b):
     return x - tanh(x)
 
@@ -235,21 +173,6 @@ def _tanh_shrink(x, a, b):
 def _tanh_shrink_chain(x, g, a, b):
     t = tanh(x)
     return g * t * t
-
-
-@kernel
-def _soft_shrink(x, a, b):
-    return x - a if x > a else x + a if x < -a else x * type(x)(0)
-
-
-@kernel
-def _hard_shrink(x, a, b):
-    return type(x)(0) if abs(x) <= a else x
-
-
-@kernel
-def _shrink_chain(x, g, a, b):
-    return type(x)(0) if abs(x) <= a else g
 
 
 @kernel
@@ -268,8 +191,6 @@ def _erfc(x, a, b):
     return erfc(x)
 
 
-relu, relu_chain = mapping(_relu), chain(_relu_chain)
-leaky, leaky_chain = mapping(_leaky), chain(_leaky_chain)
 elu, elu_chain = mapping(_elu), chain(_elu_chain)
 celu, celu_chain = mapping(_celu), chain(_celu_chain)
 sigmoid_map, sigmoid_chain = mapping(_sigmoid), chain(_sigmoid_chain)
@@ -281,33 +202,5 @@ mish, mish_chain = mapping(_mish), chain(_mish_chain)
 gelu, gelu_chain = mapping(_gelu), chain(_gelu_chain)
 gelu_tanh, gelu_tanh_chain = mapping(_gelu_tanh), chain(_gelu_tanh_chain)
 softsign, softsign_chain = mapping(_softsign), chain(_softsign_chain)
-hard_sigmoid, hard_sigmoid_chain = mapping(_hard_sigmoid), chain(_hard_sigmoid_chain)
-hard_swish, hard_swish_chain = mapping(_hard_swish), chain(_hard_swish_chain)
-hard_tanh, hard_tanh_chain = mapping(_hard_tanh), chain(_hard_tanh_chain)
 tanh_shrink, tanh_shrink_chain = mapping(_tanh_shrink), chain(_tanh_shrink_chain)
-soft_shrink, hard_shrink, shrink_chain = mapping(_soft_shrink), mapping(_hard_shrink), chain(_shrink_chain)
 erf_map, erfc_map, erf_chain = mapping(_erf), mapping(_erfc), chain(_erf_chain)
-
-
-@kernel
-def prelu(x, slope, out):
-    """out (rows, n) = x where positive, slope (n,) · x elsewhere."""
-    for piece in prange((x.shape[0] + ROWS - 1) // ROWS):
-        for i in range(piece * ROWS, min(x.shape[0], (piece + 1) * ROWS)):
-            source, target = x[i], out[i]
-            for j in range(slope.size):
-                target[j] = source[j] if source[j] > 0 else slope[j] * source[j]
-
-
-@kernel
-def prelu_chain(x, slope, g, to_x, to_slope):
-    """to_x (rows, n) = the gradient of x; to_slope (pieces, n) = that of the slopes, summed over each piece's rows."""
-    zero = x.dtype.type(0)
-    for piece in prange(to_slope.shape[0]):
-        total = to_slope[piece]
-        total[:] = zero
-        for i in range(piece * ROWS, min(x.shape[0], (piece + 1) * ROWS)):
-            source, gradient, target = x[i], g[i], to_x[i]
-            for j in range(total.size):
-                target[j] = gradient[j] if source[j] > 0 else slope[j] * gradient[j]
-                total[j] += zero if source[j] > 0 else gradient[j] * source[j]

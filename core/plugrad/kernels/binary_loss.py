@@ -2,7 +2,7 @@
 
 from plugrad.kernel import kernel
 from plugrad.kernels.exponential import exp
-from plugrad.kernels.logarithm import log, log1p
+from plugrad.kernels.logarithm import log, log1p_unit
 from plugrad.kernels.loss_loops import pairs, weighted
 
 
@@ -12,7 +12,7 @@ def logistic(p, t, kind, first, second):
     e = exp(-abs(p))
     share = kind(1) / (kind(1) + e)
     s = share if p >= kind(0) else e * share
-    return (p if p > kind(0) else kind(0)) - p * t + log1p(e), s - t
+    return (p if p > kind(0) else kind(0)) - p * t + log1p_unit(e), s - t
 
 
 @pairs
@@ -23,7 +23,7 @@ def focal(p, t, kind, first, second):
     share = one / (one + e)
     s = share if p >= kind(0) else e * share
     other = e * share if p >= kind(0) else share  # 1 - s, without taking a difference
-    entropy = (p if p > kind(0) else kind(0)) - p * t + log1p(e)
+    entropy = (p if p > kind(0) else kind(0)) - p * t + log1p_unit(e)
     wrong = s * (one - t) + other * t
     wrong = kind(1e-37) if wrong < kind(1e-37) else wrong
     power = exp(second * log(wrong))
@@ -87,7 +87,7 @@ def weighted_logistic(p, t, c, kind, first, second):
     share = kind(1) / (kind(1) + e)
     other = e * share if p >= kind(0) else share  # 1 - sigmoid(p)
     positive = kind(1) + (c - kind(1)) * t
-    value = (kind(1) - t) * p + positive * (log1p(e) + (-p if p < kind(0) else kind(0)))
+    value = (kind(1) - t) * p + positive * (log1p_unit(e) + (-p if p < kind(0) else kind(0)))
     return value, kind(1) - t - positive * other
 
 

@@ -3,8 +3,9 @@
 from math import log
 
 from plugrad.kernel import kernel, prange
+from plugrad.kernels.elementary import largest
 from plugrad.kernels.exponential import exp
-from plugrad.kernels.largest import largest
+from plugrad.kernels.logarithm import log1p_unit
 
 # Rows whose losses are summed by one thread, in float64; the pieces are added in order afterwards.
 ROWS = 64
@@ -134,6 +135,59 @@ def negative_log_likelihood(logarithms, labels, ignored, weight, scale, gradient
                 peak = weight[label] if weight.size > 0 else one
                 value = -peak * logarithms[row, label]
                 g[label] = -scale * peak
+            if each:
+                values[row] = value
+            total += value
+        sums[piece] = total
+
+
+@kernel
+def _focal_of_row(e, whole, margin, label, gamma):
+    """(value, d value / d log p) of -(1 - p)**gamma log p for a row of exponentials e and the label's logit - the top.
+
+    1 - p is the share of the other classes, and near p = 1 log p is told from that: neither loses its digits there.
+    """
+    zero = e.dtype.type(0)
+    own = e[label]
+    e[label] = zero
+    others = zero
+    for j in range(e.size):
+        others += e[j]
+    e[label] = own
+    p, rest = own / whole, others / whole
+    logarithm = -log1p_unit(others / own) if own > others else margin - log(whole)
+    power = rest**gamma
+    # Where p is 1, rest**(gamma - 1) * log p is 0 times infinity for gamma below 1; its limit is 0.
+    bend = zero if p == zero or rest == zero or gamma == zero else gamma * p * logarithm * (power / rest)
+    return -power * logarithm, bend - power
+
+
+@kernel
+def softmax_focal(logits, labels, ignored, weight, gamma, scale, gradient, values, sums):
+    """sums[p] = -weight[label] * (1 - p)**gamma * log p over piece p's rows, p = softmax[label], or `values` each."""
+    rows, classes = logits.shape
+    zero, one = logits.dtype.type(0), logits.dtype.type(1)
+    each = values.size > 0
+    for piece in prange(sums.size):
+        total = 0.0
+        for row in range(piece * ROWS, min(rows, (piece + 1) * ROWS)):
+            x, g, label = logits[row], gradient[row], labels[row]
+            value = zero
+            if label == ignored:
+                for j in range(classes):
+                    g[j] = zero
+            else:
+                whole, top = exponentials(x, g)
+                loss, slope = _focal_of_row(g, whole, x[label] - top, label, gamma)
+                peak = weight[label] if weight.size > 0 else one
+                value = peak * loss
+                factor = -scale * peak * slope / whole
+                others = zero
+                g[label] = zero
+                for j in range(classes):
+                    g[j] *= factor
+                    others += g[j]
+                g[label] = -others
             if each:
                 values[row] = value
             total += value

@@ -1,4 +1,4 @@
-"""tanh, sigmoid, erf, and parts of exp, expm1 and log1p, that vectorise: a call to libm's in a loop does not.
+"""tanh, sigmoid, erf, and parts of exp and expm1, that vectorise: a call to libm's in a loop does not.
 
 In float32 they are polynomials and quotients of polynomials, within 1e-6 of the true value in relative terms; in
 float64 within 1e-15, but for erf, which is libm's. NaN, infinities and the sign of 0 come out as libm gives them.
@@ -11,7 +11,7 @@ import numpy as np
 
 from plugrad.kernel import kernel
 from plugrad.kernels.by_type import by_type
-from plugrad.kernels.exponential import LOG2_E, LOG_2_HIGH, LOG_2_LOW
+from plugrad.kernels.exponential import LOG2_E, LOG_2_HIGH, LOG_2_LOW, exp_less_1_near_0
 
 F = np.float32
 
@@ -146,14 +146,7 @@ def _exp_below32(x):
     within = F(-88) if x < F(-88) else x
     within = F(0) if within > F(0) else within
     n = np.floor(within * F(LOG2_E) + F(0.5))
-    r = _rest32(within, n)
-    p = F(1.9875691500e-4)
-    p = p * r + F(1.3981999507e-3)
-    p = p * r + F(8.3334519073e-3)
-    p = p * r + F(4.1665795894e-2)
-    p = p * r + F(1.6666665459e-1)
-    p = p * r + F(5.0000001201e-1)
-    p = p * r * r + r + F(1)
+    p = exp_less_1_near_0(_rest32(within, n)) + F(1)
     return p * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
@@ -163,14 +156,7 @@ def _expm1_below32(x):
     within = F(-30) if x < F(-30) else x
     within = F(0) if within > F(0) else within
     n = np.floor(within * F(LOG2_E) + F(0.5))
-    r = _rest32(within, n)
-    p = F(1.9875691500e-4)
-    p = p * r + F(1.3981999507e-3)
-    p = p * r + F(8.3334519073e-3)
-    p = p * r + F(4.1665795894e-2)
-    p = p * r + F(1.6666665459e-1)
-    p = p * r + F(5.0000001201e-1)
-    p = p * r * r + r
+    p = exp_less_1_near_0(_rest32(within, n))
     scale = np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
     return scale * p + (scale - F(1))
 
@@ -182,40 +168,6 @@ def _expm1_below64(x):
     n, r = _exp_reduced64(within)
     scale = _power_of_2(n)
     return scale * r + (scale - 1.0)
-
-
-@kernel
-def _log1p_unit32(x):
-    # log(1 + x) for x in [0, 1] by Cephes' logf polynomial: beyond sqrt(2) one log 2 is taken out. 1 + x is never
-    # rounded, so small x keep their digits.
-    high = x > F(0.41421356)
-    f = (x - F(1)) * F(0.5) if high else x
-    z = f * f
-    p = F(7.0376836292e-2)
-    p = p * f + F(-1.1514610310e-1)
-    p = p * f + F(1.1676998740e-1)
-    p = p * f + F(-1.2420140846e-1)
-    p = p * f + F(1.4249322787e-1)
-    p = p * f + F(-1.6668057665e-1)
-    p = p * f + F(2.0000714765e-1)
-    p = p * f + F(-2.4999993993e-1)
-    p = p * f + F(3.3333331174e-1)
-    result = f + (f * z * p - F(0.5) * z)
-    return result + F(0.6931471805599453) if high else result
-
-
-@kernel
-def _log1p_unit64(x):
-    # As in float32, with Cephes' quotient for its log.
-    high = x > 0.41421356237309503
-    f = (x - 1.0) * 0.5 if high else x
-    z = f * f
-    p = (1.01875663804580931796e-4 * f + 4.97494994976747001425e-1) * f + 4.70579119878881725854
-    p = ((p * f + 1.44989225341610930846e1) * f + 1.79368678507819816313e1) * f + 7.70838733755885391666
-    q = ((f + 1.12873587189167450590e1) * f + 4.52279145837532221105e1) * f + 8.29875266912776603211e1
-    q = (q * f + 7.11544750618563894466e1) * f + 2.31251620126765340583e1
-    result = f + (f * z * p / q - 0.5 * z)
-    return result + 0.6931471805599453 if high else result
 
 
 @kernel
@@ -248,8 +200,6 @@ normal_cdf = by_type(_normal_cdf32, _normal_cdf64)
 # exp(min(x, 0)), and less 1: for the activations that bend below 0.
 exp_below = by_type(_exp_below32, _exp_below64)
 expm1_below = by_type(_expm1_below32, _expm1_below64)
-# log(1 + x) for x in [0, 1], what is left of a log of sums of exps once the largest is taken out.
-log1p_unit = by_type(_log1p_unit32, _log1p_unit64)
 
 
 @kernel

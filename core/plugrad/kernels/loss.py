@@ -5,7 +5,7 @@
 
 from plugrad.kernel import kernel, prange
 from plugrad.kernels.exponential import exp
-from plugrad.kernels.logarithm import log, log1p
+from plugrad.kernels.logarithm import log, log1p_unit
 from plugrad.kernels.loss_loops import PIECE, pairs, weighted
 
 # Rows of several quantiles that make a piece.
@@ -56,7 +56,7 @@ def log_cosh(p, t, kind, first, second):
     size = abs(d)
     square = d * d
     e = exp(-(size + size))
-    far = size + log1p(e) - kind(0.6931471805599453)
+    far = size + log1p_unit(e) - kind(0.6931471805599453)
     near = kind(-691 / 935550) * square + kind(31 / 14175)
     near = near * square + kind(-17 / 2520)
     near = near * square + kind(1 / 45)

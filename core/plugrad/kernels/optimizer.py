@@ -61,17 +61,26 @@ def rmsprop(values, gradients, squares, rate, decay, gain, epsilon):
 
 
 @kernel
-def adam(values, gradients, mean, variance, rate, beta1, gain1, beta2, gain2, epsilon, correction):
-    """Adam's step; `rate` carries the first moment's bias correction, `correction` the square root of the second's."""
+def moments(g, m, r, beta1, gain1, beta2, gain2):
+    """The running means of the gradient and of its square after one more gradient, for one element."""
+    return beta1 * m + gain1 * g, beta2 * r + gain2 * g * g
+
+
+@kernel
+def adam(values, gradients, mean, variance, now, ahead, beta1, gain1, beta2, gain2, epsilon, correction):
+    """values -= (now * gradient + ahead * mean) / (sqrt(variance) * correction + epsilon).
+
+    The rates carry the first moment's bias correction, `correction` is the root of the second's. NAdam looks at the
+    gradient itself (Dozat 2016); for Adam `now` is 0, which costs nothing: the loop waits for the root and memory.
+    """
     for piece in prange((values.size + PIECE - 1) // PIECE):
         start, end = piece * PIECE, (piece + 1) * PIECE
         v, g, m, r = values[start:end], gradients[start:end], mean[start:end], variance[start:end]
         for i in range(v.size):
-            first = beta1 * m[i] + gain1 * g[i]
-            second = beta2 * r[i] + gain2 * g[i] * g[i]
+            first, second = moments(g[i], m[i], r[i], beta1, gain1, beta2, gain2)
             m[i] = first
             r[i] = second
-            v[i] -= rate * first / (math.sqrt(second) * correction + epsilon)
+            v[i] -= (now * g[i] + ahead * first) / (math.sqrt(second) * correction + epsilon)
 
 
 @kernel
@@ -118,27 +127,12 @@ def amsgrad(values, gradients, mean, variance, peak, rate, beta1, gain1, beta2, 
         start, end = piece * PIECE, (piece + 1) * PIECE
         v, g, m, r, p = values[start:end], gradients[start:end], mean[start:end], variance[start:end], peak[start:end]
         for i in range(v.size):
-            first = beta1 * m[i] + gain1 * g[i]
-            second = beta2 * r[i] + gain2 * g[i] * g[i]
+            first, second = moments(g[i], m[i], r[i], beta1, gain1, beta2, gain2)
             top = p[i] if p[i] > second else second
             m[i] = first
             r[i] = second
             p[i] = top
             v[i] -= rate * first / (math.sqrt(top) * correction + epsilon)
-
-
-@kernel
-def nadam(values, gradients, mean, variance, now, ahead, beta1, gain1, beta2, gain2, epsilon, correction):
-    """As adam, with `now` as the rate of the gradient itself and `ahead` that of its mean (Dozat 2016)."""
-    for piece in prange((values.size + PIECE - 1) // PIECE):
-        start, end = piece * PIECE, (piece + 1) * PIECE
-        v, g, m, r = values[start:end], gradients[start:end], mean[start:end], variance[start:end]
-        for i in range(v.size):
-            first = beta1 * m[i] + gain1 * g[i]
-            second = beta2 * r[i] + gain2 * g[i] * g[i]
-            m[i] = first
-            r[i] = second
-            v[i] -= (now * g[i] + ahead * first) / (math.sqrt(second) * correction + epsilon)
 
 
 @kernel
@@ -148,9 +142,9 @@ def unscaled_adam(values, gradients, mean, variance, rate, beta1, gain1, beta2, 
         start, end = piece * PIECE, (piece + 1) * PIECE
         v, g, m, r = values[start:end], gradients[start:end], mean[start:end], variance[start:end]
         for i in range(v.size):
-            first = beta1 * m[i] + gain1 * g[i]
-            r[i] = beta2 * r[i] + gain2 * g[i] * g[i]
+            first, second = moments(g[i], m[i], r[i], beta1, gain1, beta2, gain2)
             m[i] = first
+            r[i] = second
             v[i] -= rate * first
 
 

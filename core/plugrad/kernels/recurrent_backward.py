@@ -8,7 +8,10 @@ from plugrad.kernels.lstm import lstm_back
 from plugrad.kernels.product import multiply_block
 from plugrad.kernels.recurrent import GRU, LSTM, RELU
 from plugrad.kernels.rnn import rnn_back
-from plugrad.kernels.sequence_rows import add, clear, clear_ends, gather_input, scatter, shortest_and_longest
+from plugrad.kernels.sequence_rows import add, clear, clear_ends, copy, gather_input, scatter, shortest_and_longest
+
+# The sums of the shares' parts are cut into this many stretches of rows, whatever the number of threads.
+SUMMED = 16
 
 
 @kernel
@@ -155,8 +158,20 @@ def walk_backward(
 
 
 @kernel
+def add_up(turn, parts, target):
+    """One of SUMMED equal stretches of rows of target = the sum of all parts, in order."""
+    rows = target.shape[0]
+    for row in range(turn * rows // SUMMED, (turn + 1) * rows // SUMMED):
+        sums = target[row]
+        copy(parts[0, row], 0, sums, 0, sums.size)
+        for share in range(1, parts.shape[0]):
+            add(parts[share, row], 0, sums, 0, sums.size)
+
+
+@kernel
 def recurrent_backward(
-    cell, rows, x, wt, rwt, lengths, reverse, states, cells, gates, g, dh, dc, dz, xs, dw, drw, db, dx
+    cell, rows, x, wt, rwt, lengths, reverse, states, cells, gates, g, dh, dc, dz, xs, dw, drw, db, dx,
+    to_weight, to_recurrent, to_sums,
 ):  # fmt: skip
     """All gradients of recurrent_forward. An empty array stands for a gradient that nobody asks for.
 
@@ -164,7 +179,8 @@ def recurrent_backward(
     respect to out; dh, dc (batch, units): with respect to the last hidden state and cell, overwritten with those of the
     initial ones; dx: written. The batch's blocks are dealt out in shares: dz, xs (shares, ...): scratch for a stretch
     of steps, over which one product is taken while it is in the cache; dw (shares, features, pieces·units),
-    drw (shares, units, pieces·units), db (shares, planes, units): each share's part of the gradients, to be added up.
+    drw (shares, units, pieces·units), db (shares, planes, units): scratch for each share's part of the gradients;
+    to_weight, to_recurrent, to_sums: written, the parts added up.
     """
     shares, blocks = dz.shape[0], (x.shape[0] + rows - 1) // rows
     one = np.ones(1, dz.dtype)
@@ -176,3 +192,7 @@ def recurrent_backward(
                 cell, block, rows, x, wt, rwt, lengths, reverse, states, cells, gates, g, dh, dc,
                 dz[share], xs[share], dw[share], drw[share], db[share], dx, one,
             )  # fmt: skip
+    for turn in prange(SUMMED):
+        add_up(turn, dw, to_weight)
+        add_up(turn, drw, to_recurrent)
+        add_up(turn, db, to_sums)

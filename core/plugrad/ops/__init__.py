@@ -27,6 +27,7 @@ from plugrad.ops.activation import (
     tanh_shrink,
 )
 from plugrad.ops.attention import scaled_dot_product_attention
+from plugrad.ops.choice import clip, masked_fill, maximum, minimum, where
 from plugrad.ops.classification_loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -35,6 +36,7 @@ from plugrad.ops.classification_loss import (
     hinge,
     kl_div,
     nll_loss,
+    softmax_focal,
 )
 from plugrad.ops.composed import chunk, dot, outer, split, trace
 from plugrad.ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
@@ -45,20 +47,15 @@ from plugrad.ops.einsum import einsum
 from plugrad.ops.elementwise import (
     add,
     arctan2,
-    clip,
     divide,
     fmod,
     hypot,
     logaddexp,
-    masked_fill,
-    maximum,
-    minimum,
     mod,
     multiply,
     negative,
     power,
     subtract,
-    where,
 )
 from plugrad.ops.embedding import embedding
 from plugrad.ops.embedding_bag import embedding_bag
@@ -155,7 +152,8 @@ __all__ = [
     "normalize", "one_hot", "outer", "pad", "pairwise_distance", "poisson_nll", "power", "prelu", "prod",
     "quantile_loss", "ravel", "reciprocal", "relu", "relu6", "repeat", "reshape", "rms_norm", "rnn", "roll", "rotary",
     "round", "rsqrt", "scaled_dot_product_attention", "scatter_add", "self_attention", "selu", "sigmoid", "sign",
-    "silu", "sin", "sinh", "sinusoidal_positions", "smooth_l1", "soft_shrink", "softmax", "softplus", "softsign",
+    "silu", "sin", "sinh", "sinusoidal_positions", "smooth_l1", "soft_shrink", "softmax", "softmax_focal", "softplus",
+    "softsign",
     "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take", "tan", "tanh",
     "tanh_shrink", "tile", "topk", "trace", "transpose", "tril", "triplet", "triu", "trunc", "var", "where",
 ]  # fmt: skip

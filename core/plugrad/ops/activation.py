@@ -12,6 +12,7 @@ from plugrad import arena
 from plugrad.errors import InputError, ShapeError
 from plugrad.kernel import PARALLEL_ELEMENTS
 from plugrad.kernels import activation as kernels
+from plugrad.kernels import piecewise
 from plugrad.op import op
 from plugrad.ops.arrays import as_floats, plain, run_chain, run_map
 
@@ -47,19 +48,19 @@ def _activation(name, x, forward, backward, a=0.0, b=0.0, from_value=False):
 @op(example=_away_from_zero, smooth=False)
 def relu(x):
     """max(x, 0); the gradient at 0 is 0 (Nair & Hinton 2010)."""
-    return _activation("relu", x, kernels.relu, kernels.relu_chain)
+    return _activation("relu", x, piecewise.relu, piecewise.relu_chain)
 
 
 @op(example=_beside_kinks(0, 6), smooth=False)
 def relu6(x):
     """min(max(x, 0), 6); the gradient at both limits is 0 (Krizhevsky 2010)."""
-    return _activation("relu6", x, kernels.hard_tanh, kernels.hard_tanh_chain, 0, 6)
+    return _activation("relu6", x, piecewise.hard_tanh, piecewise.hard_tanh_chain, 0, 6)
 
 
 @op(example=_away_from_zero, examples=(lambda rng: (*_away_from_zero(rng), {"slope": 0.3}),), smooth=False)
 def leaky_relu(x, slope=0.01):
     """x where positive, slope * x elsewhere (Maas, Hannun & Ng 2013)."""
-    return _activation("leaky_relu", x, kernels.leaky, kernels.leaky_chain, slope)
+    return _activation("leaky_relu", x, piecewise.leaky, piecewise.leaky_chain, slope)
 
 
 def _prelu_example(shape):
@@ -83,12 +84,12 @@ def prelu(x, weight):
     slope[...] = weight
     value = arena.empty(flat.shape, dtype)
     shared = x.size >= PARALLEL_ELEMENTS
-    (kernels.prelu.parallel if shared else kernels.prelu.serial)(flat, slope, value)
+    (piecewise.prelu.parallel if shared else piecewise.prelu.serial)(flat, slope, value)
 
     def backward(g, to_x, to_weight):
-        sums = np.empty(((len(flat) + kernels.ROWS - 1) // kernels.ROWS, width), dtype)
+        sums = np.empty(((len(flat) + piecewise.ROWS - 1) // piecewise.ROWS, width), dtype)
         out = arena.empty(flat.shape, dtype) if to_x is None or to_x.dtype != dtype else to_x.reshape(flat.shape)
-        run = kernels.prelu_chain.parallel if shared else kernels.prelu_chain.serial
+        run = piecewise.prelu_chain.parallel if shared else piecewise.prelu_chain.serial
         run(flat, slope, plain(g, dtype).reshape(flat.shape), out, sums)
         if to_x is not None and to_x.dtype != dtype:
             to_x[...] = out.reshape(x.shape)
@@ -186,13 +187,13 @@ def softsign(x):
 @op(example=_beside_kinks(-3, 3), smooth=False)
 def hard_sigmoid(x):
     """min(max(x + 3, 0), 6) / 6; the gradient at both limits is 0 (Howard et al. 2019)."""
-    return _activation("hard_sigmoid", x, kernels.hard_sigmoid, kernels.hard_sigmoid_chain)
+    return _activation("hard_sigmoid", x, piecewise.hard_sigmoid, piecewise.hard_sigmoid_chain)
 
 
 @op(example=_beside_kinks(-3, 3), smooth=False)
 def hard_swish(x):
     """x * hard_sigmoid(x) (Howard et al. 2019)."""
-    return _activation("hard_swish", x, kernels.hard_swish, kernels.hard_swish_chain)
+    return _activation("hard_swish", x, piecewise.hard_swish, piecewise.hard_swish_chain)
 
 
 @op(example=_beside_kinks(-1, 1), examples=(_beside_kinks(-2, 0.5, low=-2.0, high=0.5),), smooth=False)
@@ -200,7 +201,7 @@ def hard_tanh(x, low=-1.0, high=1.0):
     """x limited to [low, high]; the gradient at both limits is 0, unlike clip's (Collobert 2004)."""
     if not low <= high:
         raise InputError(f"hard_tanh: low must not be over high, got {low!r} and {high!r}")
-    return _activation("hard_tanh", x, kernels.hard_tanh, kernels.hard_tanh_chain, low, high)
+    return _activation("hard_tanh", x, piecewise.hard_tanh, piecewise.hard_tanh_chain, low, high)
 
 
 @op(example=_example)
@@ -214,7 +215,7 @@ def soft_shrink(x, threshold=0.5):
     """x moved towards 0 by the threshold, 0 within it (Donoho & Johnstone 1994)."""
     if not threshold >= 0:
         raise InputError(f"soft_shrink: threshold must not be below 0, got {threshold!r}")
-    return _activation("soft_shrink", x, kernels.soft_shrink, kernels.shrink_chain, threshold)
+    return _activation("soft_shrink", x, piecewise.soft_shrink, piecewise.shrink_chain, threshold)
 
 
 @op(example=_beside_kinks(-0.5, 0.5), examples=(_beside_kinks(-2, 2, threshold=2.0),), smooth=False)
@@ -222,7 +223,7 @@ def hard_shrink(x, threshold=0.5):
     """x outside [-threshold, threshold], 0 within it (Donoho & Johnstone 1994)."""
     if not threshold >= 0:
         raise InputError(f"hard_shrink: threshold must not be below 0, got {threshold!r}")
-    return _activation("hard_shrink", x, kernels.hard_shrink, kernels.shrink_chain, threshold)
+    return _activation("hard_shrink", x, piecewise.hard_shrink, piecewise.shrink_chain, threshold)
 
 
 @op(example=_example)

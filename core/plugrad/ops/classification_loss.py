@@ -53,6 +53,27 @@ def _labels(name, target, input, ignored, weight):
     return labels, found[1]
 
 
+def _of_labels(name, input, target, weight, ignore_index, reduction):
+    """(Outputs, what their mean divides by, then what kernels take: rows of classes, labels, ignored, weights)."""
+    ignored = _whole(name, "ignore_index", ignore_index)
+    input, target = floats(name, input), np.asarray(target)
+    classes, rows = _rows(name, input)
+    if target.dtype.kind not in "iu" or target.shape != input.shape[:-1]:
+        raise ShapeError(
+            f"{name}: for an input {input.shape} expected labels {input.shape[:-1]} of whole numbers, "
+            f"got {target.dtype} {target.shape}"
+        )
+    weight = _class_weights(name, weight, classes, input.dtype)
+    outputs = Outputs(reduction, input.shape[:-1], (classes,), input.dtype, classification_loss.ROWS)
+    labels, divisor = _labels(name, target, input, ignored, weight)
+    return outputs, divisor, rows, labels, ignored, weight
+
+
+def _written(outputs, divisor, rows):
+    """The last arguments of the kernels of labels: the scale of the gradient, and what they write."""
+    return outputs.scale(divisor), outputs.gradient.reshape(rows.shape), outputs.values, outputs.sums
+
+
 def _whole(name, what, value):
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise InputError(f"{name}: {what} must be a whole number, got {value!r}")
@@ -130,21 +151,8 @@ def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
     input (..., classes): logarithms of probabilities; target (...): labels. Options and the mean as in cross_entropy.
     """
     checked_reduction("nll_loss", reduction)
-    ignored = _whole("nll_loss", "ignore_index", ignore_index)
-    input, target = floats("nll_loss", input), np.asarray(target)
-    classes, rows = _rows("nll_loss", input)
-    if target.dtype.kind not in "iu" or target.shape != input.shape[:-1]:
-        raise ShapeError(
-            f"nll_loss: for an input {input.shape} expected labels {input.shape[:-1]} of whole numbers, "
-            f"got {target.dtype} {target.shape}"
-        )
-    weight = _class_weights("nll_loss", weight, classes, input.dtype)
-    outputs = Outputs(reduction, input.shape[:-1], (classes,), input.dtype, classification_loss.ROWS)
-    labels, divisor = _labels("nll_loss", target, input, ignored, weight)
-    classification_loss.negative_log_likelihood(
-        rows, labels, ignored, weight, outputs.scale(divisor),
-        outputs.gradient.reshape(rows.shape), outputs.values, outputs.sums,
-    )  # fmt: skip
+    outputs, divisor, rows, *rest = _of_labels("nll_loss", input, target, weight, ignore_index, reduction)
+    classification_loss.negative_log_likelihood(rows, *rest, *_written(outputs, divisor, rows))
     return outputs.value(divisor), (outputs.to_input,)
 
 
@@ -210,6 +218,28 @@ def focal(input, target, alpha=0.25, gamma=2.0, reduction="mean"):
     if not alpha <= 1:
         raise InputError(f"focal: alpha must be at most 1, got {alpha!r}")
     return elementwise("focal", binary_loss.focal, input, target, reduction, alpha, gamma)
+
+
+@op(
+    example=_logits,
+    examples=(
+        _labelled(alpha=_WEIGHT, gamma=0.5, ignore_index=3), _labelled(gamma=0, reduction="sum"),
+        _labelled(alpha=_WEIGHT, gamma=1, reduction="none"),
+    ),
+)  # fmt: skip
+def softmax_focal(input, target, alpha=None, gamma=2.0, ignore_index=-100, reduction="mean"):
+    """cross_entropy times (1 - p)**gamma, p = softmax(input)[target] (Lin et al. 2017, for many classes).
+
+    input (..., classes): logits; target (...): labels. alpha (classes,): a factor for each class. gamma: >= 0.
+    ignore_index and the mean as in cross_entropy, which this is for gamma = 0: the mean divides by the sum of the
+    factors of the labels that are not ignored.
+    """
+    checked_reduction("softmax_focal", reduction)
+    if isinstance(gamma, bool) or not (np.isfinite(gamma) and gamma >= 0):
+        raise InputError(f"softmax_focal: gamma must be a number >= 0, got {gamma!r}")
+    outputs, divisor, rows, *rest = _of_labels("softmax_focal", input, target, alpha, ignore_index, reduction)
+    classification_loss.softmax_focal(rows, *rest, rows.dtype.type(gamma), *_written(outputs, divisor, rows))
+    return outputs.value(divisor), (outputs.to_input,)
 
 
 def _log_probabilities(log_target=False, **options):

@@ -7,6 +7,7 @@ import numpy as np
 from plugrad import arena
 from plugrad.errors import InputError, ShapeError
 from plugrad.kernels import channel_norm as channels_last
+from plugrad.kernels import channel_norm_backward as channels_last_backward
 from plugrad.kernels import norm as rows
 from plugrad.op import op
 from plugrad.ops.arrays import plain
@@ -215,7 +216,7 @@ def _batch_backward(walk, flat, scale, relu, stats, table, fixed):
     def backward(g, to_x, to_scale=None, to_shift=None):
         _, no_vector, no_matrix, _ = _NOTHING[dtype]
         (sums, lines), (totals, parts) = walk.sums(), walk.totals()
-        channels_last.batch_norm_backward(
+        channels_last_backward.batch_norm_backward(
             flat, plain(g, dtype).reshape(-1), walk.span, scale, relu, stats, table,
             sums[0], lines[0], totals[0], parts, no_matrix if fixed else walk.lines(2)[0],
             no_vector if to_x is None else to_x.reshape(-1),
@@ -256,6 +257,8 @@ def group_norm(x, groups, scale=None, shift=None, epsilon=1e-5, activation=None)
     value = arena.empty(x.shape, x.dtype)
     if not x.size:
         return _zeros(value)
+    if x.size == x.shape[0] * x.shape[-1] and not relu:  # one position a sample: too little for a walk in lines
+        return value, _group_rows(x, int(groups), scale, shift, epsilon, value)
     walk = _Walk(x, x.shape[0])
     flat, stats = x.reshape(-1), arena.empty((x.shape[0], 3, int(groups)), _WIDE)
     channels_last.group_norm_forward(
@@ -265,7 +268,7 @@ def group_norm(x, groups, scale=None, shift=None, epsilon=1e-5, activation=None)
 
     def backward(g, to_x, _=None, to_scale=None, to_shift=None):
         no_vector = _NOTHING[x.dtype][1]
-        channels_last.group_norm_backward(
+        channels_last_backward.group_norm_backward(
             flat, plain(g, x.dtype).reshape(-1), walk.size, walk.span, walk.together, scale, shift, relu, stats,
             walk.lines(3), *walk.sums(), *walk.totals(), walk.lines(2),
             no_vector if to_x is None else to_x.reshape(-1),
@@ -273,3 +276,23 @@ def group_norm(x, groups, scale=None, shift=None, epsilon=1e-5, activation=None)
         )  # fmt: skip
 
     return value, backward
+
+
+def _group_rows(x, groups, scale, shift, epsilon, value):
+    """Write group_norm's value where samples have one position; the way back."""
+    dtype, count, one = x.dtype, x.shape[0], (groups, x.shape[-1] // groups)
+    shape = count, *one
+    flat, scale = x.reshape(shape), scale.reshape(one)
+    kept = arena.empty((2, count, groups), dtype)
+    rows.group_rows_forward(flat, scale, shift.reshape(one), dtype.type(epsilon), *kept, value.reshape(shape))
+
+    def backward(g, to_x, _=None, to_scale=None, to_shift=None):
+        no_vector, no_box = _NOTHING[dtype][1], _NOTHING[dtype][3]
+        pieces = (count + rows.ROWS - 1) // rows.ROWS
+        rows.group_rows_backward(
+            plain(g, dtype).reshape(shape), flat, scale, *kept, no_box if to_x is None else to_x.reshape(shape),
+            arena.empty((pieces, 2, scale.size), dtype), arena.empty((2, scale.size), _WIDE),
+            _or_nothing(to_scale, no_vector), _or_nothing(to_shift, no_vector),
+        )  # fmt: skip
+
+    return backward

@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 
-from plugrad.ops import activation, elementwise, functions, index, matmul, reduce, shape, sort
+from plugrad.ops import activation, choice, elementwise, functions, index, matmul, reduce, shape, sort
 from plugrad.tensor import Tensor, as_data
 
 
@@ -53,7 +53,7 @@ _METHODS = (
     *(getattr(functions, n) for n in ("exp", "log", "sqrt", "abs", "square", "round")),
     *(getattr(sort, n) for n in ("cumsum", "cumprod", "argsort")),
     *(getattr(shape, n) for n in ("swapaxes", "squeeze", "flatten", "ravel")),
-    elementwise.clip, activation.tanh, activation.sigmoid, activation.relu, index.take,
+    choice.clip, activation.tanh, activation.sigmoid, activation.relu, index.take,
 )  # fmt: skip
 for _op in _METHODS:
     setattr(Tensor, _op.__name__, _op)

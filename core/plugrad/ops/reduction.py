@@ -58,7 +58,9 @@ class Outputs:
     def __init__(self, reduction, items, width, dtype, piece):
         self.reduction, self.items, self.width, self.dtype = reduction, items, width, dtype
         self.count = math.prod(items)
-        self.sums = arena.empty(((self.count + piece - 1) // piece,), _FLOAT64)
+        pieces = (self.count + piece - 1) // piece
+        # Few are below what the arena keeps, and it takes longer to find that out than NumPy to make them.
+        self.sums = np.empty(pieces) if pieces < 64 else arena.empty((pieces,), _FLOAT64)
         self.values = arena.empty((self.count,), dtype) if reduction == "none" else _NOTHING[dtype]
         self.gradient = arena.empty((*items, *width), dtype)
 

@@ -114,6 +114,7 @@ class Walk:
                 (biases, (self.planes, self.units)),
             )
         ]
+        sums = self.empty(self.planes, self.units) if biases else None
         run = recurrent_backward.parallel if self.shared else recurrent_backward.serial
         run(
             self.cell, self.rows, self.x,
@@ -125,11 +126,9 @@ class Walk:
             self.empty(shares, depth * self.features),
             *parts,
             self.nothing(3) if to_x is None else to_x,
+            *(self.nothing(2) if target is None else target for target in (to_weight, to_recurrent, sums)),
         )  # fmt: skip
-        for target, part in ((to_weight, parts[0]), (to_recurrent, parts[1])):
-            if target is not None:
-                np.sum(part, axis=0, out=target)
-        return np.sum(parts[2], axis=0, out=self.empty(self.planes, self.units)) if biases else None
+        return sums
 
     def _state_gradients(self, ends, targets):
         """The arrays in which the gradients of the states are carried back, beginning with those of the last ones."""

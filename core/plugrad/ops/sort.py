@@ -1,12 +1,15 @@
 """Sorting, and running sums, products and extremes."""
 
+import math
+
 import numpy as np
 
 from plugrad import arena
 from plugrad.errors import InputError
+from plugrad.kernels import index as kernels_of_places
 from plugrad.kernels import reduce as kernels
 from plugrad.op import op
-from plugrad.ops.arrays import as_array, plain
+from plugrad.ops.arrays import FLOATS, as_array, plain
 from plugrad.ops.axes import Rows, one_axis
 from plugrad.ops.index import gather
 from plugrad.ops.shape import reshape
@@ -101,20 +104,21 @@ def cumprod(x, axis=None):
     return np.cumprod(whole, axis=axis), (to_x,)
 
 
-def _running(name, x, axis, reaches):
+def _running(name, x, axis, largest):
     data = as_array(as_data(x))
     axis = one_axis(name, axis, data.ndim)
-    rows = np.moveaxis(data, axis, 0)
-    places = np.zeros(rows.shape, np.int64)
-    best = rows[:1].copy()
-    for i in range(1, len(rows)):
-        with np.errstate(invalid="ignore"):
-            hit = reaches(rows[i : i + 1], best) | (rows[i : i + 1] != rows[i : i + 1])
-        hit &= ~((best != best) & (rows[i : i + 1] == rows[i : i + 1]))
-        best = np.where(hit, rows[i : i + 1], best)
-        places[i : i + 1] = np.where(hit, i, places[i - 1 : i])
-    places = np.moveaxis(places, 0, axis)
+    places = np.zeros(data.shape, np.int64)
+    if data.size:
+        values = plain(data if data.dtype in FLOATS else _ranks(data))
+        sides = math.prod(data.shape[:axis]), data.shape[axis], math.prod(data.shape[axis + 1 :])
+        kernels_of_places.running_places(values.reshape(sides), largest, places.reshape(sides))
     return gather(x, axis, places), Tensor(places)
+
+
+def _ranks(data):
+    """Elements of another type as float64 of the same order: whole numbers beyond 2**53 would meet otherwise."""
+    ranks = np.unique(data, return_inverse=True)[1].reshape(data.shape).astype(np.float64)
+    return ranks if data.dtype.kind in "iub" else np.where(data != data, np.nan, ranks)
 
 
 def cummax(x, axis=-1):
@@ -122,9 +126,9 @@ def cummax(x, axis=-1):
 
     Of equal elements the last counts, and NaN stays once it is met, as in PyTorch.
     """
-    return _running("cummax", x, axis, np.greater_equal)
+    return _running("cummax", x, axis, True)
 
 
 def cummin(x, axis=-1):
     """The smallest of the first 1, 2, ... elements along an axis, and their places: (values, indices); as cummax."""
-    return _running("cummin", x, axis, np.less_equal)
+    return _running("cummin", x, axis, False)
