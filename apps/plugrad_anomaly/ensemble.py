@@ -157,10 +157,8 @@ def multiply_oddities(rows, rebuilt, weights, most, odd):
 
 
 def _trainer(member, recipe, rows, seed):
-    batch = min(recipe.batch_size, rows)
-    steps_per_epoch = -(-rows // batch)
-    epochs = max(1, round(recipe.steps / steps_per_epoch))
     return pg.Trainer(
         member, TrimmedLogError(recipe.trim), {"name": "Adam", "learning_rate": recipe.learning_rate},
-        {"name": "Cosine"} if recipe.decay else None, epochs=epochs, batch_size=batch, seed=seed, progress=False,
+        {"name": "Cosine"} if recipe.decay else None, epochs=recipe.epochs_for(rows), batch_size=min(recipe.batch_size, rows),
+        seed=seed, progress=False,
     )  # fmt: skip

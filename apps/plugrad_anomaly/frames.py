@@ -1,5 +1,7 @@
 """Arrays and pandas frames → Columns, in training and in scoring."""
 
+import warnings
+
 import numpy as np
 
 from plugrad_anomaly.columns import CATEGORY, DATE, NUMBER, Columns
@@ -30,15 +32,30 @@ def learn_columns(X):  # noqa: N803
 def columns_of(X, kinds, texts, owner="the detector", names=None):  # noqa: N803
     """The Columns of rows to be scored, for what training found out; owner and names are for the messages."""
     arrays = _arrays(X)
-    if len(arrays) != len(kinds):
-        raise ValueError(f"X has {len(arrays)} features, but {owner} is expecting {len(kinds)} features as input")
     own = names_of(X)
     if own is not None and names is not None and own != list(names):
-        raise ValueError(
-            "The feature names should match those that were passed during fit; "
-            f"expected {', '.join(names)}, got {', '.join(own)}"
-        )
+        raise ValueError(_other_names(own, list(names)))
+    if len(arrays) != len(kinds):
+        raise ValueError(f"X has {len(arrays)} features, but {owner} is expecting {len(kinds)} features as input")
+    if (own is None) != (names is None):
+        warnings.warn(
+            f"X does not have valid feature names, but {owner} was fitted with feature names"
+            if own is None else f"X has feature names, but {owner} was fitted without feature names", stacklevel=4,
+        )  # fmt: skip
     return _columns(dict(zip(kinds, arrays.values(), strict=True)), kinds, texts)
+
+
+def _other_names(own, names):
+    """What is said of the names of a frame, in the words of scikit-learn, which programs look for."""
+    lines = ["The feature names should match those that were passed during fit."]
+    new, gone = sorted(set(own) - set(names)), sorted(set(names) - set(own))
+    for head, found in (("Feature names unseen at fit time:", new),
+                        ("Feature names seen at fit time, yet now missing:", gone)):  # fmt: skip
+        if found:
+            lines += [head, *(f"- {name}" for name in found[:5]), *(["- ..."] if len(found) > 5 else [])]
+    if not new and not gone:
+        lines.append("Feature names must be in the same order as they were in fit.")
+    return "\n".join(lines) + "\n"
 
 
 def _arrays(X):  # noqa: N803

@@ -10,7 +10,9 @@ class Recipe:
     code has a share of the columns, within two bounds. trim: the share of each batch that its loss leaves out. steps, batch_size, learning_rate, decay: the training,
     with a rate that falls to 0 where `decay`. least_error: the least that counts as a usual error, in units of a
     column's scale: below it, columns that are foretold exactly would decide everything. held_out: the share of the rows, the last in the order of time, that are kept for the
-    calibration; 0 calibrates on the training rows themselves.
+    calibration; 0 calibrates on the training rows themselves. single: whether one value that is odd, or outside of all
+    training, makes a row odd; where the training rows may hold anomalies, these say nothing of that. epochs: passes over a
+    member's rows, in place of steps.
     """  # noqa: E501
 
     members: int = 16
@@ -26,6 +28,8 @@ class Recipe:
     decay: bool = False
     least_error: float = 0.2
     held_out: float = 0.0
+    single: bool = False
+    epochs: int | None = None
 
     def code(self, columns):
         """Width of the code for so many columns."""
@@ -33,16 +37,20 @@ class Recipe:
 
     def with_epochs(self, epochs):
         """The same, trained for so many passes over the rows that a member sees; None changes nothing."""
-        if epochs is None:
-            return self
-        return dataclasses.replace(self, steps=epochs * -(-self.rows // self.batch_size))
+        return self if epochs is None else dataclasses.replace(self, epochs=epochs)
+
+    def epochs_for(self, rows):
+        """Passes over so many rows."""
+        return self.epochs or max(1, round(self.steps / -(-rows // min(self.batch_size, rows))))
 
 
 # Rows that may hold anomalies, in any order (scikit-learn's outlier detection): small and stopped early, so that
 # what is rare is not learnt.
 MIXED = Recipe()
+# The same in the order of time: the last rows set the scale.
+MIXED_IN_TIME = dataclasses.replace(MIXED, held_out=0.2)
 # Normal rows, in the order of time (novelty detection): what holds among the columns is learnt as exactly as may be.
 CLEAN = Recipe(
     members=4, rows=20_000, hidden=32, least_code=4, most_code=16, code_share=1 / 3, trim=0.02, steps=2000,
-    batch_size=128, learning_rate=4e-3, decay=True, least_error=0.05, held_out=0.2,
+    batch_size=128, learning_rate=4e-3, decay=True, least_error=0.05, held_out=0.2, single=True,
 )  # fmt: skip

@@ -55,8 +55,11 @@ def _measure(values):
     if not known.size:
         return 0.0, 1.0, np.nan, np.nan, np.nan, np.nan
     least, low, first, middle, third, high, most = np.quantile(known, [0, 0.005, 0.25, 0.5, 0.75, 0.995, 1])
-    deviation = float(known.std())
-    scale = max((third - first) / QUARTILES, LEAST_SHARE * deviation)
+    # Without the last half percent on either side: one absurd value is not the scale of all others.
+    scale = max((third - first) / QUARTILES, LEAST_SHARE * float(np.clip(known, low, high).std()))
+    if not scale:
+        farthest = max(most - middle, middle - least)
+        scale = farthest and farthest * float(((known - middle) / farthest).std())
     # A constant has no scale of its own: a thousandth of it is a change, as is 1 for what is always 0.
     return middle, scale or abs(middle) * 1e-3 or 1.0, low, high, least, most
 

@@ -96,21 +96,20 @@ class TabularDetector:
         if len(whole) < LEAST_WHOLE * len(rows[fitted]):
             whole = rows[fitted]
         detector.ensemble, histories = Ensemble.fit(whole, recipe, _groups(features), seed, say)
-        detector._calibrate(columns, raw, rows, gone, fitted, held)
+        detector._calibrate(columns, raw, rows, gone, fitted, recipe.single)
         return detector, histories
 
-    def _calibrate(self, columns, raw, rows, gone, fitted, held):
+    def _calibrate(self, columns, raw, rows, gone, fitted, single):
         odd = self._oddities(rows, gone)
         self.usual_most = np.quantile(odd[fitted], CELL_QUANTILE, axis=0)
         kinds = dict.fromkeys(feature.kind for feature in self.flags.features)
-        # Rows that may hold anomalies themselves say nothing of the range of normal ones, nor of a single value.
-        self.blocks = [PATTERN, *([CELL, *([RANGE] if self.plain else [])] if held else []), *kinds]
+        self.blocks = [PATTERN, *([CELL, *([RANGE] if self.plain else [])] if single else []), *kinds]
         if self.series is not None:
             self.blocks += [SERIES, STUCK, DRIFT]
             drifts = np.abs(self._drifts(columns, rows, gone, raw, {}))
             self.usual_drift = np.maximum(np.quantile(drifts[fitted], CELL_QUANTILE, axis=0), 1e-6)
         scores, _ = self._blocks(columns, raw, odd)
-        normal = slice(columns.rows - held, None) if held else slice(None)
+        normal = slice(fitted.stop, None) if fitted.stop < columns.rows else slice(None)
         self.calibrations = {name: Calibration(_whole(scores[name], columns.rows)[normal]) for name in self.blocks}
         self.total = Calibration(self._oddest(scores, columns.rows)[0][normal])
 

@@ -20,12 +20,19 @@ def fit_logs(files, grouping=None, seed=0, epochs=None, say=lambda text: None, l
     return LogDetector.fit(files, grouping, train, say, layout), histories
 
 
-def fit_tables(files, id_column=None, seed=0, epochs=None, say=lambda text: None):
-    """(TableDetector, Histories) learnt from CSV files."""
+def fit_tables(files, id_column=None, seed=0, epochs=None, say=lambda text: None, series=None, mixed=False):
+    """(TableDetector, Histories) learnt from CSV files.
+
+    series: (rows of a window, name of a category or None), None where rows are no series. mixed: whether the rows may
+    hold anomalies.
+    """
+    from plugrad_anomaly.recipe import CLEAN, MIXED_IN_TIME
+    from plugrad_anomaly.series import Series
     from plugrad_anomaly.tables import TableDetector
 
-    train, histories = _trainer(seed, epochs, say)
-    return TableDetector.fit(files, id_column, train, say), histories
+    recipe = (MIXED_IN_TIME if mixed else CLEAN).with_epochs(epochs)
+    series = None if series is None else Series(*series)
+    return TableDetector.fit(files, id_column, recipe, seed, series, say)
 
 
 def input_kind(files, kind="auto"):
