@@ -1,9 +1,9 @@
 """Several small autoencoders over scaled columns: how odd each value of a row is beside the row's other values.
 
 Trained to the end on all rows, an autoencoder learns to rebuild the anomalies too. So each member is small, sees a
-sub-sample of its own (as the trees of an isolation forest do: Liu, Ting & Zhou 2008), and leaves the worst tenth of each
-batch out of its loss. A value's error is divided by the error usual in its column, and counts as log(1 + e²): one wild
-value cannot drown all others, and a column that nobody can foretell says little.
+sub-sample of its own (as the trees of an isolation forest do: Liu, Ting & Zhou 2008), and leaves the worst tenth of
+each batch out of its loss. A value's error is divided by the error usual in its column, and counts as log(1 + e²): one
+wild value cannot drown all others, and a column that nobody can foretell says little.
 """
 
 from dataclasses import dataclass
@@ -83,7 +83,8 @@ class Ensemble:
             member.initialize((columns,), seed=member_seed)
             histories.append(_trainer(member, recipe, len(chosen), member_seed).fit(rows[chosen] * mask))
             loss = histories[-1]["loss"][-1]
-            say(f"autoencoder {number + 1} of {len(seen)}: {len(chosen):,} rows, {len(histories[-1])} epochs, loss {loss:.4f}")
+            told = f"{len(chosen):,} rows, {len(histories[-1])} epochs, loss {loss:.4f}"
+            say(f"autoencoder {number + 1} of {len(seen)}: {told}")
         model.gather()
         found = cls(model, np.where(says, 1.0, np.inf), seen)
         measured = rows[np.sort(draw.permutation(len(rows))[:MEASURED_ROWS])]
@@ -159,6 +160,6 @@ def multiply_oddities(rows, rebuilt, weights, most, odd):
 def _trainer(member, recipe, rows, seed):
     return pg.Trainer(
         member, TrimmedLogError(recipe.trim), {"name": "Adam", "learning_rate": recipe.learning_rate},
-        {"name": "Cosine"} if recipe.decay else None, epochs=recipe.epochs_for(rows), batch_size=min(recipe.batch_size, rows),
-        seed=seed, progress=False,
+        {"name": "Cosine"} if recipe.decay else None, epochs=recipe.epochs_for(rows),
+        batch_size=min(recipe.batch_size, rows), seed=seed, progress=False,
     )  # fmt: skip

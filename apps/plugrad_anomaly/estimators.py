@@ -1,7 +1,7 @@
 """Detectors for Python programs, after scikit-learn's conventions for finding outliers; scikit-learn is not needed.
 
-    from plugrad_anomaly import TabularAnomalyDetector
-    odd = TabularAnomalyDetector().fit_predict(X) == -1
+from plugrad_anomaly import TabularAnomalyDetector
+odd = TabularAnomalyDetector().fit_predict(X) == -1
 """
 
 import inspect
@@ -50,15 +50,15 @@ class OutlierDetector:
     def __sklearn_is_fitted__(self):
         return hasattr(self, "offset_")
 
-    def fit_predict(self, X, y=None):  # noqa: N803 - scikit-learn's name
+    def fit_predict(self, X, y=None):
         """`fit(X)`, then `predict(X)`."""
         return self.fit(X).predict(X)
 
-    def decision_function(self, X):  # noqa: N803
+    def decision_function(self, X):
         """score_samples(X) - offset_: below 0 for anomalies. float64 (rows,)."""
         return self.score_samples(X) - self._fitted().offset_
 
-    def predict(self, X):  # noqa: N803
+    def predict(self, X):
         """1 for normal rows, -1 for anomalies: int64 (rows,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
@@ -93,7 +93,7 @@ class TabularAnomalyDetector(OutlierDetector):
     def __init__(self, contamination="auto", novelty=False, random_state=None):
         self.contamination, self.novelty, self.random_state = contamination, novelty, random_state
 
-    def fit(self, X, y=None, sample_weight=None):  # noqa: N803
+    def fit(self, X, y=None, sample_weight=None):
         """Learn from rows; returns the object. y is not looked at."""
         from plugrad_anomaly.frames import learn_columns
         from plugrad_anomaly.recipe import CLEAN, MIXED
@@ -102,7 +102,10 @@ class TabularAnomalyDetector(OutlierDetector):
         self._check_parameters()
         kinds, texts, columns = learn_columns(X)
         if columns.rows < 2:
-            raise ValueError(f"Found array with {columns.rows} sample(s) (shape=({columns.rows}, {len(kinds)})) while a minimum of 2 is required.")
+            raise ValueError(
+                f"Found array with {columns.rows} sample(s) (shape=({columns.rows}, {len(kinds)})) "
+                "while a minimum of 2 is required."
+            )
         try:
             self.detector_, _ = TabularDetector.fit(columns, CLEAN if self.novelty else MIXED, _seed(self.random_state))
         except InputError as error:
@@ -113,12 +116,12 @@ class TabularAnomalyDetector(OutlierDetector):
         self.offset_ = self._offset(-self._scores(columns)[0])
         return self
 
-    def score_samples(self, X):  # noqa: N803
-        """The larger, the more normal: log10 of the share of training rows that are at least as odd. float64 (rows,)."""
+    def score_samples(self, X):
+        """The larger, the more normal: log10 of the share of training rows at least as odd. float64 (rows,)."""
         return -self._scores(self._columns(X))[0]
 
-    def explain(self, X, rows=None):  # noqa: N803
-        """Why rows are odd: a list of reasons (mappings with "field", "value", "expected", "text") for each, best first.
+    def explain(self, X, rows=None):
+        """Why rows are odd: a list of reasons (mappings with "field", "value", "expected", "text") for each.
 
         rows: numbers of the rows to explain; None: all.
         """
@@ -163,7 +166,7 @@ class TabularAnomalyDetector(OutlierDetector):
             found.feature_names_in_ = np.array(list(found._kinds), dtype=object)
         return found
 
-    def _columns(self, X):  # noqa: N803
+    def _columns(self, X):
         from plugrad_anomaly.frames import columns_of
 
         self._fitted()
@@ -172,7 +175,7 @@ class TabularAnomalyDetector(OutlierDetector):
     def _scores(self, columns):
         return self.detector_.score(columns)
 
-    def _set_names(self, X):  # noqa: N803
+    def _set_names(self, X):
         from plugrad_anomaly.frames import names_of
 
         names = names_of(X)

@@ -7,7 +7,7 @@ import numpy as np
 from plugrad_anomaly.columns import CATEGORY, DATE, NUMBER, Columns
 
 
-def names_of(X):  # noqa: N803 - scikit-learn's name
+def names_of(X):
     """The column names of a frame if all are texts, else None."""
     if not hasattr(X, "columns"):
         return None
@@ -15,7 +15,7 @@ def names_of(X):  # noqa: N803 - scikit-learn's name
     return names if names and all(isinstance(name, str) for name in names) else None
 
 
-def learn_columns(X):  # noqa: N803
+def learn_columns(X):
     """(kinds, texts, Columns) of training rows: see Columns. Raises ValueError or TypeError for what is no table."""
     arrays = _arrays(X)
     kinds, texts = {}, {}
@@ -29,7 +29,7 @@ def learn_columns(X):  # noqa: N803
     return kinds, texts, _columns(arrays, kinds, texts)
 
 
-def columns_of(X, kinds, texts, owner="the detector", names=None):  # noqa: N803
+def columns_of(X, kinds, texts, owner="the detector", names=None):
     """The Columns of rows to be scored, for what training found out; owner and names are for the messages."""
     arrays = _arrays(X)
     own = names_of(X)
@@ -58,7 +58,7 @@ def _other_names(own, names):
     return "\n".join(lines) + "\n"
 
 
-def _arrays(X):  # noqa: N803
+def _arrays(X):
     """name -> array (rows,), in order."""
     if hasattr(X, "columns") and hasattr(X, "iloc"):
         if X.shape[1] == 0 or X.shape[0] == 0:

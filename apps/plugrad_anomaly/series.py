@@ -1,7 +1,7 @@
 """Rows of a table as a series: what the last rows say of each number, of each machine (or whatever) by itself.
 
-Level, change, spread and drift of the last W rows are features beside the values themselves; a value that does not change
-any more (a stuck sensor) shows in how many rows in a row it is the same.
+Level, change, spread and drift of the last W rows are features beside the values themselves; a value that does not
+change any more (a stuck sensor) shows in how many rows in a row it is the same.
 """
 
 import numpy as np
@@ -79,7 +79,7 @@ class Series:
 
     def _state(self, running, groups, count):
         shapes = {"ring": (count, groups, self.window), "sorted": (count, groups, self.window)}
-        shapes |= {name: (count, groups) for name in ("seen", "run", "slow")}
+        shapes |= dict.fromkeys(("seen", "run", "slow"), (count, groups))
         for name, shape in shapes.items():
             key = f"series.{name}"
             # Arrays that came with a saved state may be read-only.
@@ -95,7 +95,7 @@ def window_features(values, codes, rate, ring, ordered, seen, run, slow, out):
 
     values float64 (r,); codes int64 (r,) < g; rate: of forgetting. ring (g, w), the last values of each series, and
     ordered (g, w), the same by size; seen, run, slow (g,): how many values there were, how often the last stood in a
-    row, the slow mean. out (5, r): LEVEL, CHANGE, SPREAD, DRIFT, RUN. A missing value leaves all as it is, and gives NaN.
+    row, the slow mean. out (5, r): LEVEL, CHANGE, SPREAD, DRIFT, RUN. A missing value changes nothing, and gives NaN.
 
     Medians and quartiles, so that one wild value does not make the rows after it odd.
     """

@@ -14,6 +14,8 @@ LEAST_PERIODS = 2
 QUARTILES = 1.349
 # A column's scale is at least this share of its standard deviation: half of it may be one value.
 LEAST_SHARE = 0.1
+# A value counts for that as far as so many widths of the range that 99 % are in.
+MOST_TAIL = 20
 BLOCK_ROWS = 4096
 
 
@@ -28,8 +30,9 @@ class Feature(NamedTuple):
 
 
 class Scaling(NamedTuple):
-    """Of all features, float64 (features,), 0 and 1 for those of categories: middle and scale; the range that 99 % of the training rows are in, and
-    that all of them are in."""
+    """Of all features, float64 (features,), 0 and 1 for those of categories: middle and scale; the range that 99 % of
+    the training rows are in (low, high), and that all of them are in (least, most).
+    """
 
     middle: np.ndarray
     scale: np.ndarray
@@ -55,11 +58,11 @@ def _measure(values):
     if not known.size:
         return 0.0, 1.0, np.nan, np.nan, np.nan, np.nan
     least, low, first, middle, third, high, most = np.quantile(known, [0, 0.005, 0.25, 0.5, 0.75, 0.995, 1])
-    # Without the last half percent on either side: one absurd value is not the scale of all others.
-    scale = max((third - first) / QUARTILES, LEAST_SHARE * float(np.clip(known, low, high).std()))
-    if not scale:
-        farthest = max(most - middle, middle - least)
-        scale = farthest and farthest * float(((known - middle) / farthest).std())
+    # One absurd value must not be the scale of all others; a long tail may.
+    reach = MOST_TAIL * (high - low) or max(most - middle, middle - least)
+    shares = np.clip((known - middle) / (reach or 1.0), -1, 1)
+    deviation = reach * float(shares.std())
+    scale = max((third - first) / QUARTILES, LEAST_SHARE * deviation) if third > first else deviation
     # A constant has no scale of its own: a thousandth of it is a change, as is 1 for what is always 0.
     return middle, scale or abs(middle) * 1e-3 or 1.0, low, high, least, most
 
@@ -103,7 +106,7 @@ def _pauses(seconds, running, key):
 
 
 def matrix(features, scaling, raw, columns):
-    """float32 (rows, features): scaled numbers, 0 where there is none, and 1 where a category has the feature's text."""
+    """float32 (rows, features): scaled numbers, 0 where there is none; 1 where a category has the feature's text."""
     out, numeric = np.empty((columns.rows, len(features)), np.float32), _runs(features)
     for start in range(0, columns.rows, BLOCK_ROWS):
         part = out[start : start + BLOCK_ROWS]
@@ -162,7 +165,10 @@ def put_scaled(values, middle, factor, out, place):
 
 @kernel
 def grow(part, first, grown):
-    """grown = |x| + √(x² + 1), whose logarithm is asinh(|x|), x the columns of part from first on; beyond 1e18 the square would be infinite."""
+    """grown = |x| + √(x² + 1), whose logarithm is asinh(|x|); x the columns of part from first on.
+
+    Beyond 1e18 the square would be infinite.
+    """
     one, largest = np.float32(1), np.float32(1e18)
     for i in prange(grown.shape[0]):
         for j in range(grown.shape[1]):

@@ -143,7 +143,7 @@ def _drifted(detector, columns, evidence, row, name):
 
 
 def _number(detector, evidence, row, subject, expected):
-    kind, name, place = subject
+    kind, name, _ = subject
     at = detector.features.index(subject)
     value, scaling = float(evidence.raw[subject][row]), detector.scaling
     title = _WORDS.get(kind, "{}").format(name)
@@ -163,7 +163,9 @@ def _number(detector, evidence, row, subject, expected):
     margin = USUAL_ERRORS * float(np.median(usual_errors[np.isfinite(usual_errors)]))
     near = [scaling.unscaled(expected + side, at) for side in (-margin, margin)]
     near = [float(np.clip(side, scaling.least[at], scaling.most[at])) for side in near]
-    text = f"{title} {number_text(value)} where {range_text(*map(number_text, near))} is expected beside the other columns"
+    text = (
+        f"{title} {number_text(value)} where {range_text(*map(number_text, near))} is expected beside the other columns"
+    )
     return _said("number", name, value, near, text)
 
 

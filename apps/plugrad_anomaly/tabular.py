@@ -1,8 +1,9 @@
 """Odd rows of a table: an ensemble of autoencoders over scaled columns, and what stands beside them, each in its block.
 
 Blocks: "pattern", the errors of all features together; "cell", the one value that is oddest; "range", a number outside
-all of training; "missing", "unreadable", "new"; "stuck", a value that stands longer than ever. Each is calibrated by
-itself, a row's score is that of its oddest block, calibrated again: so a block of wild columns cannot drown a quiet one.
+all of training; "missing", "unreadable", "new"; of windows "series", "drift", and "stuck", a value that stands longer
+than ever. Each is calibrated by itself, a row's score is that of its oddest block, calibrated again: so a block of wild
+columns cannot drown a quiet one.
 """
 
 from typing import NamedTuple
@@ -31,7 +32,7 @@ LEAST_WHOLE = 0.5
 class Evidence(NamedTuple):
     """What scoring some rows found, for their reasons.
 
-    raw: Feature -> float64 (rows,), in its own unit. rows, odd: float32 (rows, features), as scaled, and how odd each is.
+    raw: Feature -> float64 (rows,), in its own unit. rows, odd: float32 (rows, features): as scaled; how odd.
     calibrated: block -> float64 (rows,), of the blocks that say anything. places: block -> int64 (rows,), which of
     `all_features` its score comes from, -1 for none.
     """
@@ -55,7 +56,11 @@ class TabularDetector:
     def __init__(self, features, scaling, dated, flags, series):
         """The rest comes from `fit` or `from_state`."""
         self.features, self.scaling, self.dated, self.flags, self.series = features, scaling, dated, flags, series
-        beside = [] if series is None else [Feature(k, f.name) for k in ("run", "drifted") for f in features if f.kind == NUMBER]
+        beside = (
+            []
+            if series is None
+            else [Feature(k, f.name) for k in ("run", "drifted") for f in features if f.kind == NUMBER]
+        )
         self.all_features = [*features, *flags.features, *beside]
         self.row_features = sum(feature.kind not in SERIES_KINDS for feature in features)
         self.plain = [place for place, feature in enumerate(features) if feature.kind == NUMBER]
@@ -68,7 +73,7 @@ class TabularDetector:
 
         Raises InputError where there is nothing to learn from.
         """
-        if columns.rows < 2 * LEAST_ROWS and recipe.held_out or columns.rows < 2:
+        if (columns.rows < 2 * LEAST_ROWS and recipe.held_out) or columns.rows < 2:
             raise InputError(f"has {columns.rows} rows; at least {2 * LEAST_ROWS} are needed to learn from")
         if series is not None:
             series.check(columns)
@@ -79,7 +84,9 @@ class TabularDetector:
         runs = {feature: values for feature, values in raw.items() if feature.kind == "run"}
         numbers = [feature for feature in raw if feature not in runs]
         categories = [
-            Feature(CATEGORY, name, place) for name in columns.of_kind(CATEGORY) for place in range(len(columns.texts[name]))
+            Feature(CATEGORY, name, place)
+            for name in columns.of_kind(CATEGORY)
+            for place in range(len(columns.texts[name]))
         ]
         of_series = [feature for feature in numbers if feature.kind in SERIES_KINDS]
         numbers = [feature for feature in numbers if feature not in of_series]
@@ -248,7 +255,11 @@ class TabularDetector:
         scaling = Scaling(*(arrays[f"scaling.{name}"] for name in Scaling._fields))
         detector = cls(features, scaling, dict(state["dates"]), flags, series)
         detector.ensemble = Ensemble(model, arrays["usual"], arrays["seen"])
-        detector.usual_most, detector.longest, detector.blocks = arrays["usual_most"], arrays["longest"], list(state["blocks"])
+        detector.usual_most, detector.longest, detector.blocks = (
+            arrays["usual_most"],
+            arrays["longest"],
+            list(state["blocks"]),
+        )
         detector.usual_drift = arrays["usual_drift"] if series is not None else None
         detector._check()
         detector.calibrations = {name: Calibration(arrays[f"held_out.{name}"]) for name in detector.blocks}
@@ -264,8 +275,11 @@ class TabularDetector:
         if any(values.shape != (size,) or values.dtype.kind != "f" for values, size in sizes):
             raise ValueError("its arrays are not those of its features")
         late = [feature.kind in SERIES_KINDS for feature in self.features]
-        if late != sorted(late) or PATTERN not in self.blocks:
+        known = {PATTERN, CELL, RANGE, *Flags.KINDS, *((SERIES, STUCK, DRIFT) if self.series is not None else ())}
+        if late != sorted(late) or PATTERN not in self.blocks or not set(self.blocks) <= known:
             raise ValueError("its features or blocks are not in order")
+        if not all(np.isfinite(values).all() for values in (self.flags.surprise, self.flags.calm, self.longest)):
+            raise ValueError("what it knows of flags or runs is no finite number")
         middle, scale = self.scaling.middle, self.scaling.scale
         if not (np.isfinite(middle) & np.isfinite(scale) & (scale > 0)).all() or not np.isfinite(self.usual_most).all():
             raise ValueError("its scaling holds scales that are not above 0, or middles that are no numbers")
@@ -275,7 +289,7 @@ class TabularDetector:
         """Raise ValueError where the detector is not one of columns of these kinds and texts."""
         for kind, name, place in [*self.features, *self.flags.features]:
             wanted = CATEGORY if kind in (CATEGORY, "new") else DATE if kind in ("time", "pause") else NUMBER
-            if name not in kinds or kind not in ("missing", "unreadable") and kinds[name] != wanted:
+            if name not in kinds or (kind not in ("missing", "unreadable") and kinds[name] != wanted):
                 raise ValueError(f"its feature {kind} of {name!r} is not one of its columns")
             if kind == CATEGORY and not 0 <= place < len(texts[name]):
                 raise ValueError(f"its feature of {name!r} is not one of its categories")

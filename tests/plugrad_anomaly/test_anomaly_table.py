@@ -15,9 +15,9 @@ from plugrad_anomaly import table_chunks
 from plugrad_anomaly.cell_values import is_missing, number
 from plugrad_anomaly.columns import CATEGORY, DATE, NUMBER
 from plugrad_anomaly.learning import learn_table
+from plugrad_anomaly.recipe import CLEAN
 from plugrad_anomaly.schema import MOST_CATEGORIES, Schema
 from plugrad_anomaly.table_chunks import TableChunks
-from plugrad_anomaly.recipe import CLEAN
 from plugrad_anomaly.tables import TableDetector
 
 

@@ -142,7 +142,7 @@ def test_it_can_be_copied_and_pickled():
     detector = TabularAnomalyDetector(contamination=0.1, random_state=3)
     assert repr(clone(detector)) == "TabularAnomalyDetector(contamination=0.1, random_state=3)"
     fitted = detector.fit(rows)
-    again = pickle.loads(pickle.dumps(fitted))  # noqa: S301 - of our own making
+    again = pickle.loads(pickle.dumps(fitted))
     assert again.score_samples(rows).tobytes() == fitted.score_samples(rows).tobytes()
 
 

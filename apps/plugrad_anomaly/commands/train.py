@@ -38,7 +38,21 @@ from plugrad_anomaly.commands.options import (
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Passes over the rows (default: by their number).")
 @click.option("--curves", metavar="FILE", help="Draw the learning curves of the training (PNG, SVG or PDF).")
 @FORCE
-def train(files, model, kind, multiline_start, log_format, id_column, window_rows, series_by, seed, epochs, curves, force, **options):
+def train(
+    files,
+    model,
+    kind,
+    multiline_start,
+    log_format,
+    id_column,
+    window_rows,
+    series_by,
+    seed,
+    epochs,
+    curves,
+    force,
+    **options,
+):
     """Learn from FILES… what is normal. "-" is standard input; .gz is read in place.
 
     The last fifth of the rows is held out: it sets the scale of the scores and the threshold.
@@ -73,8 +87,12 @@ def train(files, model, kind, multiline_start, log_format, id_column, window_row
         mixed = wanted.get("contamination") is not None
         detector, histories = fit_tables(files, id_column, seed, epochs, say, series, mixed)
     else:
-        if id_column or window_rows or series_by:
-            raise InputError("--id-column, --window-rows and --series-by are for CSV files; see --group-by for logs")
+        if id_column:
+            raise InputError("--id-column is for CSV files; sessions of a log are told apart by --group-by")
+        if window_rows or series_by:
+            raise InputError(
+                "--window-rows and --series-by are for CSV files; see --window-lines and --group-by for logs"
+            )
         detector, histories = fit_logs(files, grouping, seed, epochs, say, Layout(multiline_start, log_format))
     say(describe(saved.save(model, detector, wanted, histories, seed)))
     say(f"{model} written in {time.perf_counter() - began:.1f} s")
