@@ -2,9 +2,10 @@
 
     PYTHONPATH=core:plugins:apps python tests/benchmarks/adbench.py [--seeds 3] [--only 6_cardio …] [--ours]
 
-PyOD (with torch for its AutoEncoder) must be installed, except with --ours. Columns are standardised for all. The data
-(Han et al. 2022, https://github.com/Minqi824/ADBench) are those of PLUGRAD_DATA/adbench. A detector without a seed is
-run once; nan is a set on which one fails, which its mean leaves out. Nothing is chosen by set: each detector runs with its defaults.
+PyOD (with torch and tqdm for its AutoEncoder) must be installed, except with --ours. Columns are standardised for all.
+The data (Han et al. 2022, https://github.com/Minqi824/ADBench) are those of PLUGRAD_DATA/adbench. A detector without a
+seed is run once; nan is a set on which one fails, and its mean is that of the others. Nothing is chosen by set: each
+detector runs with its defaults.
 """
 
 import argparse
