@@ -11,11 +11,11 @@ class Recipe:
     members: autoencoders; rows: how many of the training rows each sees. hidden, least_code, most_code, code_share:
     widths; the code has a share of the columns, within two bounds. configuration: of a member as data, in place of
     these. trim: the share of each batch that its loss leaves out. steps, batch_size, learning_rate, decay: the
-    training, with a rate that falls to 0 where `decay`; epochs: passes over a member's rows, in place of steps. least_error: the
-    least that counts as a usual error, in units of a column's scale: below it, columns that are foretold exactly would
-    decide everything. held_out: the share of the rows, the last in the order of time, that are kept for the
-    calibration; 0 calibrates on the training rows themselves. single: whether one value that is odd, or outside of all
-    training, makes a row odd; where the training rows may hold anomalies, these say nothing of that.
+    training, with a rate that falls to 0 where `decay`; epochs: passes over a member's rows, in place of steps.
+    least_error: the least that counts as a usual error, in units of a column's scale: below it, columns that are
+    foretold exactly would decide everything. held_out: the share of the rows, the last in the order of time, that are
+    kept for the calibration; 0 calibrates on the training rows themselves. single: whether one value that is odd, or
+    outside of all training, makes a row odd; where the training rows may hold anomalies, these say nothing of that.
     """
 
     members: int = 16
