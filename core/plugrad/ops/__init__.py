@@ -2,6 +2,7 @@
 
 from plugrad.ops import operators  # noqa: F401 - gives Tensor its operators
 from plugrad.ops.activation import (
+    add_relu,
     celu,
     elu,
     erf,
@@ -140,22 +141,22 @@ from plugrad.ops.softmax import log_softmax, logsumexp, softmax
 from plugrad.ops.sort import argsort, cummax, cummin, cumprod, cumsum, sort, topk
 
 __all__ = [
-    "abs", "add", "all", "any", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "argmax",
-    "argmin", "argsort", "avg_pool1d", "avg_pool2d", "batch_norm", "batch_norm_fixed", "binary_cross_entropy",
+    "abs", "add", "add_relu", "all", "any", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh",
+    "argmax", "argmin", "argsort", "avg_pool1d", "avg_pool2d", "batch_norm", "batch_norm_fixed", "binary_cross_entropy",
     "binary_cross_entropy_with_logits", "broadcast_to", "ceil", "celu", "chunk", "clip", "concat", "conv1d", "conv2d",
     "conv_transpose1d", "conv_transpose2d", "cos", "cosh", "cosine_embedding", "cosine_similarity", "cross_attention",
     "cross_entropy", "cummax", "cummin", "cumprod", "cumsum", "dense", "dense_stack", "diag", "diagonal", "divide",
     "dot", "dropout", "dropout_add", "einsum", "elu", "embedding", "embedding_bag", "erf", "erfc", "exp", "exp2",
     "expand_dims", "expm1", "flatten", "flip", "floor", "fmod", "focal", "gather", "gaussian_nll", "gelu", "getitem",
-    "global_avg_pool", "global_max_pool", "group_norm", "gru", "hard_shrink", "hard_sigmoid", "hard_swish",
-    "hard_tanh", "hinge", "huber", "hypot", "info_nce", "interpolate", "isfinite", "isinf", "isnan", "kl_div",
-    "layer_norm", "leaky_relu", "log", "log1p", "log2", "log10", "log_cosh", "log_sigmoid", "log_softmax", "logaddexp",
-    "logsumexp", "lstm", "mae", "margin_ranking", "masked_fill", "matmul", "max", "max_pool1d", "max_pool2d",
-    "maximum", "mean", "min", "minimum", "mish", "mod", "moveaxis", "mse", "multiply", "negative", "nll_loss", "norm",
-    "normalize", "one_hot", "outer", "pad", "pairwise_distance", "poisson_nll", "power", "prelu", "prod",
-    "quantile_loss", "ravel", "reciprocal", "relu", "relu6", "repeat", "reshape", "rms_norm", "rnn", "roll", "rotary",
-    "round", "rsqrt", "scaled_dot_product_attention", "scatter_add", "self_attention", "selu", "sigmoid", "sign",
-    "silu", "sin", "sinh", "sinusoidal_positions", "smooth_l1", "soft_shrink", "softmax", "softplus", "softsign",
-    "sort", "split", "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take", "tan", "tanh",
-    "tanh_shrink", "tile", "topk", "trace", "transpose", "tril", "triplet", "triu", "trunc", "var", "where",
+    "global_avg_pool", "global_max_pool", "group_norm", "gru", "hard_shrink", "hard_sigmoid", "hard_swish", "hard_tanh",
+    "hinge", "huber", "hypot", "info_nce", "interpolate", "isfinite", "isinf", "isnan", "kl_div", "layer_norm",
+    "leaky_relu", "log", "log1p", "log2", "log10", "log_cosh", "log_sigmoid", "log_softmax", "logaddexp", "logsumexp",
+    "lstm", "mae", "margin_ranking", "masked_fill", "matmul", "max", "max_pool1d", "max_pool2d", "maximum", "mean",
+    "min", "minimum", "mish", "mod", "moveaxis", "mse", "multiply", "negative", "nll_loss", "norm", "normalize",
+    "one_hot", "outer", "pad", "pairwise_distance", "poisson_nll", "power", "prelu", "prod", "quantile_loss", "ravel",
+    "reciprocal", "relu", "relu6", "repeat", "reshape", "rms_norm", "rnn", "roll", "rotary", "round", "rsqrt",
+    "scaled_dot_product_attention", "scatter_add", "self_attention", "selu", "sigmoid", "sign", "silu", "sin", "sinh",
+    "sinusoidal_positions", "smooth_l1", "soft_shrink", "softmax", "softplus", "softsign", "sort", "split", "sqrt",
+    "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take", "tan", "tanh", "tanh_shrink", "tile",
+    "topk", "trace", "transpose", "tril", "triplet", "triu", "trunc", "var", "where",
 ]  # fmt: skip
