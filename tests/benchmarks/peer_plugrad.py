@@ -38,7 +38,7 @@ class Shortcut(pg.Layer):
 
     def forward(self, x):
         around = x if self.shortcut is None else self.shortcut(x)
-        return pg.relu(self.inner(x) + around)
+        return pg.add_relu(self.inner(x), around)
 
 
 def _chain(listed):

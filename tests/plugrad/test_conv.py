@@ -435,3 +435,13 @@ def test_conv_layers_refuse_samples():
         Conv2D(4, 3, groups=2).initialize((8, 8, 3))
     with pytest.raises(ShapeError, match=r"layers.0 \(Conv2D\).*conv2d: a kernel of 5"):
         Sequential([Conv2D(4, 5, padding="valid"), Flatten()]).initialize((4, 8, 3))
+
+
+def test_options_equal_to_those_seen_before_are_still_refused():
+    x, weight = np.ones((1, 5, 5, 1)), np.ones((3, 3, 1, 1))
+    wanted = pg.conv2d(x, weight, stride=1, padding=((1, 1), (1, 1))).data
+    for wrong in ({"stride": True}, {"stride": 1.0}, {"stride": (1, True)}, {"groups": True}):
+        with pytest.raises(InputError, match=f"conv2d: {next(iter(wrong))} must be"):
+            pg.conv2d(x, weight, **{"padding": ((1, 1), (1, 1))} | wrong)
+    np.testing.assert_array_equal(pg.conv2d(x, weight, padding=[[1, 1], [1, 1]]).data, wanted)
+    np.testing.assert_array_equal(pg.conv2d(x, weight, stride=np.int64(1), padding="same").data, wanted)

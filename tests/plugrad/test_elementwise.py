@@ -366,3 +366,42 @@ def test_gradients_of_a_large_array_used_twice_are_added():
     y = x * np.float32(2)
     (y + y * np.float32(3) + pg.transpose(pg.transpose(y))).sum().backward()
     assert (x.grad == 10).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(), (0, 3), (7, 5), (300, 130)])
+def test_add_relu_is_relu_of_the_sum(shape, dtype):
+    rng = np.random.default_rng(0)
+    pair = [rng.choice([np.nan, np.inf, -np.inf, 0.0, -1.5, 2.5], size=shape).astype(dtype) for _ in range(2)]
+    g = rng.normal(size=shape).astype(dtype)
+    found = []
+    for function in (pg.add_relu, lambda x, y: pg.relu(x + y)):
+        leaves = [pg.Tensor(a, requires_grad=True) for a in pair]
+        with np.errstate(invalid="ignore"):  # infinity less infinity
+            value = function(*leaves)
+        value.backward(np.array(g))
+        found.append((value.data, *(leaf.grad for leaf in leaves)))
+    for one, other in zip(*found, strict=True):
+        assert one.dtype == dtype
+        np.testing.assert_array_equal(one, other)
+
+
+def test_add_relu_shares_a_gradient_between_its_inputs_and_between_nobody_else():
+    x, y = (pg.Tensor(np.array(a), requires_grad=True) for a in ([1.0, -2.0], [1.0, 1.0]))
+    value, g = pg.add_relu(x, y), np.array([1.0, 1.0])
+    value.backward(g, retain=True)
+    g *= 2
+    value.backward(g)
+    assert x.grad.tolist() == y.grad.tolist() == [3.0, 0.0]
+    doubled = pg.Tensor(np.array([1.0, -1.0]), requires_grad=True)
+    pg.add_relu(doubled, doubled).backward(np.ones(2))
+    assert doubled.grad.tolist() == [2.0, 0.0]
+    alone = pg.Tensor(np.array([3.0, -1.0]), requires_grad=True)
+    pg.add_relu(np.zeros(2), alone).backward(np.ones(2))
+    assert alone.grad.tolist() == [1.0, 0.0]
+
+
+def test_add_relu_refuses_arrays_that_differ():
+    for other in (np.ones((2, 1)), np.ones((2, 3), np.float32)):
+        with pytest.raises(ShapeError, match="add_relu: expected two arrays of one shape and type"):
+            pg.add_relu(np.ones((2, 3)), other)

@@ -109,6 +109,19 @@ def test_max_pooling_of_nan_and_infinity(kernel, stride, padding, dtype):
     assert gradient.sum() == value.size
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kernel", [2, 3])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_predictions_take_the_maxima_that_training_takes(kernel, stride, dtype):
+    rng = np.random.default_rng(0)
+    x = rng.choice([np.nan, np.inf, -np.inf, 1.0, 2.0], size=(3, 9, 8, 5), p=[0.1, 0.1, 0.2, 0.3, 0.3]).astype(dtype)
+    for padding in (0, 1):
+        kept = pg.max_pool2d(x, kernel, stride, padding).data
+        with pg.no_grad():
+            found = pg.max_pool2d(x, kernel, stride, padding).data
+        np.testing.assert_array_equal(found, kept)
+
+
 def test_gradients_that_are_not_finite_stay_where_they_belong():
     x = np.arange(16.0).reshape(1, 4, 4, 1)
     g = np.array([[np.nan, np.inf], [1.0, 2.0]]).reshape(1, 2, 2, 1)

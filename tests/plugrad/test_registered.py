@@ -142,6 +142,11 @@ def test_residual():
     layer = Residual(Dense(3)).initialize((3,))
     x = np.ones((2, 3), np.float32)
     np.testing.assert_allclose(layer(x).data, x + layer.inner(x).data)
+    for activation, function in (("relu", pg.relu), ("tanh", pg.tanh)):
+        activated = Residual(Dense(3), activation).initialize((3,))
+        np.testing.assert_array_equal(activated(x).data, function(x + activated.inner(x).data).data)
+    with pytest.raises(InputError, match="Residual: no activation 'rellu'"):
+        Residual(Dense(3), "rellu")
     with pytest.raises(ShapeError, match=r"keep the shape \(2, 3\), its output has \(2, 4\)"):
         Residual(Dense(4)).initialize((3,))
     with pytest.raises(InputError, match="inner must be a layer"):

@@ -17,6 +17,18 @@ def add_flat(x, y, out):
             target[i] = first[i] + second[i]
 
 
+@kernel
+def add_relu_flat(x, y, out):
+    """out = max(x + y, 0) for flat arrays of one type."""
+    zero = x.dtype.type(0)
+    for piece in prange((x.size + PIECE - 1) // PIECE):
+        start, end = piece * PIECE, (piece + 1) * PIECE
+        first, second, target = x[start:end], y[start:end], out[start:end]
+        for i in range(target.size):
+            total = first[i] + second[i]
+            target[i] = zero if total <= zero else total
+
+
 def add(x, y, out=None):
     """x + y of one shape and type, by the kernel where they are large and lie as it needs them; in used memory."""
     if out is None:

@@ -5,6 +5,7 @@ shared among threads, each row's sum has one fixed order, and every row is writt
 """
 
 from plugrad.kernel import kernel, prange
+from plugrad.kernels.address import prefetch
 
 # Bits of a row's number that one pass of the sort looks at: 2048 counters stay in the first-level cache.
 DIGIT_BITS = 11
@@ -12,6 +13,9 @@ DIGITS = 1 << DIGIT_BITS
 
 # Rows that a thread takes at a time.
 ROWS = 64
+
+# How many rows ahead of the one that is added a bag's rows are asked for, and the bytes that one such request brings.
+AHEAD, LINE_BYTES = 16, 64
 
 
 @kernel
@@ -109,6 +113,34 @@ def add_up(sources, first, last, g, total):
 
 
 @kernel
+def fetch_rows(table, ids, first, last):
+    """Ask for the rows of table that ids[first:last] name: they will be needed soon."""
+    row_bytes = table.shape[1] * table.itemsize
+    for place in range(first, min(last, ids.size)):
+        for start in range(0, row_bytes, LINE_BYTES):
+            prefetch(table, ids[place] * row_bytes + start)
+
+
+@kernel
+def add_up_ahead(ids, first, last, table, total):
+    """As add_up, for rows that lie anywhere in a table larger than the cache: those of soon are asked for meanwhile."""
+    for j in range(total.size):
+        total[j] = 0
+    k = first
+    while k + 4 <= last:
+        fetch_rows(table, ids, k + AHEAD, k + AHEAD + 4)
+        a, b, c, d = table[ids[k]], table[ids[k + 1]], table[ids[k + 2]], table[ids[k + 3]]
+        for j in range(total.size):
+            total[j] += (a[j] + b[j]) + (c[j] + d[j])
+        k += 4
+    while k < last:
+        a = table[ids[k]]
+        for j in range(total.size):
+            total[j] += a[j]
+        k += 1
+
+
+@kernel
 def sum_rows(starts, sources, g, sums):
     """sums[k] = the sum of g[s] for s in sources[starts[k]:starts[k + 1]]."""
     for piece in prange((sums.shape[0] + ROWS - 1) // ROWS):
@@ -166,11 +198,19 @@ def pack_bags(indices, length, offsets, mask, padding, places, ids, bags, bounds
 
 
 @kernel
+def bound_bags(indices, length, offsets, bounds):
+    """The bounds that pack_bags gives where all indices count."""
+    for b in range(bounds.size - 1):
+        bounds[b] = offsets[b] if offsets.size else b * length
+    bounds[bounds.size - 1] = indices.size
+
+
+@kernel
 def sum_bags(table, ids, bounds, mean, out):
     """out[b] = the sum (or the mean) of the rows of table in bag b; 0 for an empty bag."""
     for b in prange(out.shape[0]):
         row, first, last = out[b], bounds[b], bounds[b + 1]
-        add_up(ids, first, last, table, row)
+        add_up_ahead(ids, first, last, table, row)
         if mean and last > first:
             share = table.dtype.type(1) / table.dtype.type(last - first)
             for j in range(row.size):

@@ -77,21 +77,40 @@ def global_average_backward(g, mask, shares, dx):
 
 
 @kernel
+def larger(v, now, top, at):
+    """The larger of v and top, and its line; NaN is larger than all."""
+    takes = v > top or v != v
+    return v if takes else top, now if takes else at
+
+
+@kernel
 def largest_of_lines(x, best, where):
     """best[j], where[j] = the largest element of column j of all lines of x, and its line; NaN is larger than all."""
+    # Four lines at a time, for fewer passes over best and where.
     wide, lines = best.size, (x.size + best.size - 1) // best.size
     number = where.dtype.type
     first = x[:wide]
     for j in range(wide):
         best[j] = first[j]
         where[j] = number(0)
-    for line in range(1, lines):
-        row, now = x[line * wide : min((line + 1) * wide, x.size)], number(line)
+    line, start = 1, wide
+    while start + 4 * wide <= x.size:
+        a, b = x[start : start + wide], x[start + wide : start + 2 * wide]
+        c, d = x[start + 2 * wide : start + 3 * wide], x[start + 3 * wide : start + 4 * wide]
+        now, second, third, last = number(line), number(line + 1), number(line + 2), number(line + 3)
+        for j in range(wide):
+            top, at = larger(a[j], now, best[j], where[j])
+            top, at = larger(b[j], second, top, at)
+            top, at = larger(c[j], third, top, at)
+            top, at = larger(d[j], last, top, at)
+            best[j] = top
+            where[j] = at
+        line, start = line + 4, start + 4 * wide
+    while line < lines:
+        row, now = x[start : min(start + wide, x.size)], number(line)
         for j in range(row.size):
-            v = row[j]
-            larger = v > best[j] or v != v
-            best[j] = v if larger else best[j]
-            where[j] = now if larger else where[j]
+            best[j], where[j] = larger(row[j], now, best[j], where[j])
+        line, start = line + 1, start + wide
 
 
 @kernel

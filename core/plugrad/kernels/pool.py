@@ -54,71 +54,157 @@ def take_larger(x, a, step, tap, best, where, to, count, channels):
 
 
 @kernel
-def take_largest_of_four(x, a, line, step, best, where, to, count, channels):
+def larger(v, tap, top, at):
+    """The larger of v and top, and its tap; NaN is larger than all."""
+    takes = v > top or v != v
+    return v if takes else top, tap if takes else at
+
+
+@kernel
+def take_largest_of_four(x, a, line, pixel, step, best, where, to, count, length):
     """Windows of two by two in one go, without reading back what was stored."""
-    a, step, to, n, tap = np.uint64(a), np.uint64(step), np.uint64(to), np.uint64(channels), where.dtype.type
-    b, c, d = a + n, a + np.uint64(line), a + np.uint64(line) + n
+    a, step, to, n, tap = np.uint64(a), np.uint64(step), np.uint64(to), np.uint64(length), where.dtype.type
+    b, c = a + np.uint64(pixel), a + np.uint64(line)
+    d = c + np.uint64(pixel)
     for _ in range(count):
         for k in range(n):
-            top, at = x[a + k], tap(0)
-            v = x[b + k]
-            larger = v > top or v != v
-            top, at = v if larger else top, tap(1) if larger else at
-            v = x[c + k]
-            larger = v > top or v != v
-            top, at = v if larger else top, tap(2) if larger else at
-            v = x[d + k]
-            larger = v > top or v != v
-            best[to + k] = v if larger else top
-            where[to + k] = tap(3) if larger else at
+            top, at = larger(x[b + k], tap(1), x[a + k], tap(0))
+            top, at = larger(x[c + k], tap(2), top, at)
+            top, at = larger(x[d + k], tap(3), top, at)
+            best[to + k] = top
+            where[to + k] = at
         a, b, c, d, to = a + step, b + step, c + step, d + step, to + n
 
 
 @kernel
-def fill_the_row(row_windows, taps, across):
-    """Whether windows are two by two and all of this row's lie inside the image."""
-    return (
-        row_windows[2] - row_windows[1] == 2
-        and taps.shape[0] == 2
-        and taps[1, 2] - taps[0, 2] == 1
-        and taps[0, 1] - taps[0, 0] == across
-        and taps[1, 1] - taps[1, 0] == across
-    )
+def take_largest_of_nine(x, a, line, pixel, step, best, where, to, count, length):
+    """As take_largest_of_four, for windows of three by three."""
+    a, step, to, n, tap = np.uint64(a), np.uint64(step), np.uint64(to), np.uint64(length), where.dtype.type
+    right, line = np.uint64(pixel), np.uint64(line)
+    further = right + right
+    for _ in range(count):
+        b, c = a + line, a + line + line
+        for k in range(n):
+            top, at = larger(x[a + right + k], tap(1), x[a + k], tap(0))
+            top, at = larger(x[a + further + k], tap(2), top, at)
+            top, at = larger(x[b + k], tap(3), top, at)
+            top, at = larger(x[b + right + k], tap(4), top, at)
+            top, at = larger(x[b + further + k], tap(5), top, at)
+            top, at = larger(x[c + k], tap(6), top, at)
+            top, at = larger(x[c + right + k], tap(7), top, at)
+            top, at = larger(x[c + further + k], tap(8), top, at)
+            best[to + k] = top
+            where[to + k] = at
+        a, to = a + step, to + n
+
+
+@kernel
+def largest(v, top):
+    """The larger of the two; NaN is larger than all."""
+    return v if v > top or v != v else top
+
+
+@kernel
+def keep_largest_of_four(x, a, line, pixel, step, best, to, count, length):
+    """As take_largest_of_four, where nobody will ask which tap it was."""
+    a, step, to, n = np.uint64(a), np.uint64(step), np.uint64(to), np.uint64(length)
+    b, c = a + np.uint64(pixel), a + np.uint64(line)
+    d = c + np.uint64(pixel)
+    for _ in range(count):
+        for k in range(n):
+            best[to + k] = largest(largest(x[a + k], x[b + k]), largest(x[c + k], x[d + k]))
+        a, b, c, d, to = a + step, b + step, c + step, d + step, to + n
+
+
+@kernel
+def keep_largest_of_nine(x, a, line, pixel, step, best, to, count, length):
+    """As take_largest_of_nine, where nobody will ask which tap it was."""
+    a, step, to, n = np.uint64(a), np.uint64(step), np.uint64(to), np.uint64(length)
+    right, line = np.uint64(pixel), np.uint64(line)
+    further = right + right
+    for _ in range(count):
+        b, c = a + line, a + line + line
+        for k in range(n):
+            top = largest(largest(x[a + k], x[a + right + k]), x[a + further + k])
+            middle = largest(largest(x[b + k], x[b + right + k]), x[b + further + k])
+            low = largest(largest(x[c + k], x[c + right + k]), x[c + further + k])
+            best[to + k] = largest(largest(top, middle), low)
+        a, to = a + step, to + n
+
+
+@kernel
+def whole_windows(row_windows, taps, stride, across):
+    """The first window of a row, and the one behind the last, that can be taken in one go; else (across, across).
+
+    Those are two by two or three by three, with no gaps between the taps, and lie inside the image.
+    """
+    size, first, last = taps.shape[0], 0, across
+    if row_windows[2] - row_windows[1] != size or not 2 <= size <= 3:
+        return across, across
+    for k in range(size):
+        first, last = max(first, taps[k, 0]), min(last, taps[k, 1])
+        if taps[k, 2] - taps[k, 0] * stride != taps[0, 2] - taps[0, 0] * stride + k:
+            return across, across
+    if first >= last:
+        return across, across
+    return first, last
+
+
+@kernel
+def runs(count, stride, channels):
+    """(number of runs, length of each) in which `count` windows are walked: windows one pixel apart are but one run."""
+    return (1, count * channels) if stride == 1 else (count, channels)
 
 
 @kernel(inline=False)
-def max_pool_row(task, x, windows, taps, row_step, stride, y, where):
+def max_pool_row(task, x, windows, taps, row_step, stride, keep, y, where):
     """One row of windows of max_pool_forward."""
     _, height, across, channels = y.shape
     width, line, step = taps.shape[0], x.shape[2] * channels, stride * channels
     source, best, own = x.reshape(-1), y.reshape(-1), where.reshape(-1)
     window, to = windows[task % height], task * across * channels
     top = (task // height * x.shape[1] + window[0]) * line
-    if row_step == 1 and window[1] == 0 and fill_the_row(window, taps, across):
-        take_largest_of_four(source, top + taps[0, 2] * channels, line, step, best, own, to, across, channels)
-        return
-    for r in range(window[1], window[2]):
-        begun = across if r == window[1] else 0  # the windows from here on have met a tap before
-        for k in range(width):
-            first, last, tap = taps[k, 0], taps[k, 1], r * width + k
-            at = top + r * row_step * line + taps[k, 2] * channels
-            fresh = max(min(begun, last) - first, 0)
-            if fresh:
-                take_first(source, at, step, tap, best, own, to + first * channels, fresh, channels)
-                begun = first
-            if last - first > fresh:
-                at, low = at + fresh * step, to + (first + fresh) * channels
-                take_larger(source, at, step, tap, best, own, low, last - first - fresh, channels)
+    begin, end = across, across
+    if row_step == 1 and window[1] == 0:
+        begin, end = whole_windows(window, taps, stride, across)
+    if begin < end:
+        at, into = top + (taps[0, 2] + (begin - taps[0, 0]) * stride) * channels, to + begin * channels
+        count, length = runs(end - begin, stride, channels)
+        if width == 2 and keep:
+            take_largest_of_four(source, at, line, channels, step, best, own, into, count, length)
+        elif width == 2:
+            keep_largest_of_four(source, at, line, channels, step, best, into, count, length)
+        elif keep:
+            take_largest_of_nine(source, at, line, channels, step, best, own, into, count, length)
+        else:
+            keep_largest_of_nine(source, at, line, channels, step, best, into, count, length)
+    for side in range(2):  # what is left of those, and right of them
+        low, high = (0, begin) if side == 0 else (end, across)
+        if low >= high:
+            continue
+        for r in range(window[1], window[2]):
+            begun = high if r == window[1] else low  # the windows from here on have met a tap before
+            for k in range(width):
+                first, last, tap = max(taps[k, 0], low), min(taps[k, 1], high), r * width + k
+                at = top + r * row_step * line + (taps[k, 2] + (first - taps[k, 0]) * stride) * channels
+                fresh = max(min(begun, last) - first, 0)
+                if fresh:
+                    take_first(source, at, step, tap, best, own, to + first * channels, fresh, channels)
+                    begun = first
+                if last - first > fresh:
+                    at, into = at + fresh * step, to + (first + fresh) * channels
+                    take_larger(source, at, step, tap, best, own, into, last - first - fresh, channels)
 
 
 @kernel
-def max_pool_forward(x, windows, taps, row_step, stride, y, where):
+def max_pool_forward(x, windows, taps, row_step, stride, keep, y, where):
     """y = each window's largest element, where = its tap, row * width + column within the window.
 
-    row_step: distance between a window's rows; stride: from a window to the next in a row.
+    row_step: distance between a window's rows; stride: from a window to the next in a row; keep: whether anybody will
+    ask for `where`.
     """
     for task in prange(y.shape[0] * y.shape[1]):
-        max_pool_row(task, x, windows, taps, row_step, stride, y, where)
+        max_pool_row(task, x, windows, taps, row_step, stride, keep, y, where)
 
 
 @kernel
@@ -188,10 +274,10 @@ def add_pixels(x, a, step, out, to, count, channels):
 
 
 @kernel
-def scale_pixels(out, to, shares, channels):
-    """Each pixel of out times its share."""
-    to, n = np.uint64(to), np.uint64(channels)
-    for j in range(shares.size):
+def scale_pixels(out, to, shares, first, last, channels):
+    """Each pixel of out times its share, from the first to the one before the last."""
+    to, n = np.uint64(to + first * channels), np.uint64(channels)
+    for j in range(first, last):
         share = shares[j]
         for c in range(n):
             out[to + c] *= share
@@ -199,37 +285,70 @@ def scale_pixels(out, to, shares, channels):
 
 
 @kernel
-def take_mean_of_four(x, a, line, step, shares, out, to, channels):
+def take_mean_of_four(x, a, line, pixel, step, share, out, to, count, length):
     """Windows of two by two in one go, without reading back what was stored."""
-    a, step, to, n = np.uint64(a), np.uint64(step), np.uint64(to), np.uint64(channels)
-    b, c, d = a + n, a + np.uint64(line), a + np.uint64(line) + n
-    for j in range(shares.size):
-        share = shares[j]
+    a, step, to, n = np.uint64(a), np.uint64(step), np.uint64(to), np.uint64(length)
+    b, c = a + np.uint64(pixel), a + np.uint64(line)
+    d = c + np.uint64(pixel)
+    for _ in range(count):
         for k in range(n):
-            out[to + k] = (x[a + k] + x[b + k] + x[c + k] + x[d + k]) * share
+            out[to + k] = ((x[a + k] + x[b + k]) + (x[c + k] + x[d + k])) * share
         a, b, c, d, to = a + step, b + step, c + step, d + step, to + n
+
+
+@kernel
+def take_mean_of_nine(x, a, line, pixel, step, share, out, to, count, length):
+    """As take_mean_of_four, for windows of three by three."""
+    a, step, to, n = np.uint64(a), np.uint64(step), np.uint64(to), np.uint64(length)
+    right, line = np.uint64(pixel), np.uint64(line)
+    further = right + right
+    for _ in range(count):
+        b, c = a + line, a + line + line
+        for k in range(n):
+            top = x[a + k] + x[a + right + k] + x[a + further + k]
+            middle = x[b + k] + x[b + right + k] + x[b + further + k]
+            low = x[c + k] + x[c + right + k] + x[c + further + k]
+            out[to + k] = (top + middle + low) * share
+        a, to = a + step, to + n
+
+
+@kernel(inline=False)
+def average_pool_row(task, x, windows, taps, stride, shares, y):
+    """One row of windows of average_pool_forward."""
+    _, height, across, channels = y.shape
+    line, step = x.shape[2] * channels, stride * channels
+    source, out = x.reshape(-1), y.reshape(-1)
+    i, to = task % height, task * across * channels
+    window, own = windows[i], shares[i]
+    top = (task // height * x.shape[1] + window[0]) * line
+    begin, end = whole_windows(window, taps, stride, across)
+    if begin < end:
+        at = top + window[1] * line + (taps[0, 2] + (begin - taps[0, 0]) * stride) * channels
+        into, share = to + begin * channels, own[begin]  # all that lie inside have as many elements
+        count, length = runs(end - begin, stride, channels)
+        if taps.shape[0] == 2:
+            take_mean_of_four(source, at, line, channels, step, share, out, into, count, length)
+        else:
+            take_mean_of_nine(source, at, line, channels, step, share, out, into, count, length)
+    for side in range(2):  # what is left of those, and right of them
+        low, high = (0, begin) if side == 0 else (end, across)
+        if low >= high:
+            continue
+        clear(out, to + low * channels, (high - low) * channels)
+        for r in range(window[1], window[2]):
+            for k in range(taps.shape[0]):
+                first, last = max(taps[k, 0], low), min(taps[k, 1], high)
+                if first < last:
+                    at = top + r * line + (taps[k, 2] + (first - taps[k, 0]) * stride) * channels
+                    add_pixels(source, at, step, out, to + first * channels, last - first, channels)
+        scale_pixels(out, to, own, low, high, channels)
 
 
 @kernel
 def average_pool_forward(x, windows, taps, stride, shares, y):
     """y = each window's sum times its share: one over the number of its elements."""
-    images, height, across, channels = y.shape
-    line, step = x.shape[2] * channels, stride * channels
-    source, out = x.reshape(-1), y.reshape(-1)
-    for task in prange(images * height):
-        i, to = task % height, task * across * channels
-        window = windows[i]
-        top = (task // height * x.shape[1] + window[0]) * line
-        if fill_the_row(window, taps, across):
-            at = top + window[1] * line + taps[0, 2] * channels
-            take_mean_of_four(source, at, line, step, shares[i], out, to, channels)
-            continue
-        clear(out, to, across * channels)
-        for r in range(window[1], window[2]):
-            for k in range(taps.shape[0]):
-                at, into = top + r * line + taps[k, 2] * channels, to + taps[k, 0] * channels
-                add_pixels(source, at, step, out, into, taps[k, 1] - taps[k, 0], channels)
-        scale_pixels(out, to, shares[i], channels)
+    for task in prange(y.shape[0] * y.shape[1]):
+        average_pool_row(task, x, windows, taps, stride, shares, y)
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from plugrad.ops import operators  # noqa: F401 - gives Tensor its operators
 from plugrad.ops.activation import (
+    add_relu,
     celu,
     elu,
     erf,
@@ -137,8 +138,8 @@ from plugrad.ops.softmax import log_softmax, logsumexp, softmax
 from plugrad.ops.sort import argsort, cummax, cummin, cumprod, cumsum, sort, topk
 
 __all__ = [
-    "abs", "add", "all", "any", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "argmax",
-    "argmin", "argsort", "avg_pool1d", "avg_pool2d", "batch_norm", "batch_norm_fixed", "binary_cross_entropy",
+    "abs", "add", "add_relu", "all", "any", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh",
+    "argmax", "argmin", "argsort", "avg_pool1d", "avg_pool2d", "batch_norm", "batch_norm_fixed", "binary_cross_entropy",
     "binary_cross_entropy_with_logits", "broadcast_to", "ceil", "celu", "chunk", "clip", "concat", "conv1d", "conv2d",
     "conv_transpose1d", "conv_transpose2d", "cos", "cosh", "cosine_embedding", "cosine_similarity", "cross_attention",
     "cross_entropy", "cummax", "cummin", "cumprod", "cumsum", "dense", "dense_stack", "diag", "diagonal", "divide",

@@ -13,6 +13,7 @@ from plugrad.errors import InputError, ShapeError
 from plugrad.kernel import PARALLEL_ELEMENTS
 from plugrad.kernels import activation as kernels
 from plugrad.kernels import piecewise
+from plugrad.kernels.add import add_relu_flat
 from plugrad.op import op
 from plugrad.ops.arrays import as_floats, plain, run_chain, run_map
 
@@ -49,6 +50,39 @@ def _activation(name, x, forward, backward, a=0.0, b=0.0, from_value=False):
 def relu(x):
     """max(x, 0); the gradient at 0 is 0 (Nair & Hinton 2010)."""
     return _activation("relu", x, piecewise.relu, piecewise.relu_chain)
+
+
+def _pair_with_sums_away_from_zero(rng):
+    x = rng.normal(size=(3, 4))
+    return x, *(total - x for total in _away_from_zero(rng))
+
+
+@op(example=_pair_with_sums_away_from_zero, smooth=False)
+def add_relu(x, y):
+    """relu(x + y) in one pass, and its gradient in one: the end of a residual block (He et al. 2016).
+
+    x, y: float32 or float64, of one shape and type -> the same. Raises InputError for other types, ShapeError for
+    shapes or types that differ.
+    """
+    x, y = (as_floats("add_relu", a) for a in (x, y))
+    if x.shape != y.shape or x.dtype != y.dtype:
+        raise ShapeError(
+            f"add_relu: expected two arrays of one shape and type, got {x.shape} {x.dtype} and {y.shape} {y.dtype}"
+        )
+    value = arena.empty(x.shape, x.dtype)
+    add_relu_flat(plain(x).reshape(-1), plain(y).reshape(-1), value.reshape(-1))
+    shared = []
+
+    def to_x(g):
+        gradient = run_chain(piecewise.relu_chain, value, g)
+        shared[:] = [(g, gradient)]
+        return gradient
+
+    def to_y(g):  # the same; where both are asked for, x comes first
+        of, gradient = shared.pop() if shared else (None, None)
+        return gradient if of is g else run_chain(piecewise.relu_chain, value, g)
+
+    return value, (to_x, to_y)
 
 
 @op(example=_beside_kinks(0, 6), smooth=False)

@@ -4,6 +4,7 @@ Images are (batch, height, width, channels), sequences (batch, length, channels)
 weight: (height, width, channels in // groups, channels out).
 """
 
+import functools
 import math
 
 import numpy as np
@@ -66,8 +67,11 @@ def _backward(cut, x, weight, y, g, code, outs):
     )  # fmt: skip
 
 
-def _convolve(x, weight, bias, axes, groups, code):
-    """(value, backward) of a convolution whose arguments have been checked; axes: two Axis, height and width."""
+def _convolve(x, weight, bias, axes, groups, code, cut=None):
+    """(value, backward) of a convolution whose arguments have been checked.
+
+    axes: two Axis, height and width. cut: its Plan where it is known.
+    """
     dtype = weight.dtype
     in_c, out_c = x.shape[-1], weight.shape[-1]
     if 1 < groups == in_c < out_c:  # several kernels for each channel: as many channels, of one kernel each
@@ -75,7 +79,8 @@ def _convolve(x, weight, bias, axes, groups, code):
         return value, _folded(inner, x.shape, out_c)
     batch = x.shape[0]
     height, width = axes
-    cut = plan(dtype, batch, height, width, in_c, out_c, groups)
+    if cut is None:
+        cut = plan(dtype, batch, height, width, in_c, out_c, groups)
     x = plain(x, dtype).reshape(batch * height.size, width.size * in_c)
     weight = plain(weight, dtype).reshape(height.kernel * width.kernel, -1, out_c)
     no_vector = _EMPTY[dtype][1]
@@ -153,11 +158,43 @@ def _transposed(x, weight, bias, axes, groups, code):
 
 
 def _check(name, axes, x, weight, bias, groups, activation=None, transposed=False):
-    x, weight = np.asarray(x), np.asarray(weight)
-    bias = None if bias is None else np.asarray(bias)
+    x, weight, bias = _arrays(x, weight, bias)
     (groups,) = whole(groups, 1, "groups", name, 1)
     check_arrays(name, axes, x, weight, bias, transposed, groups)
     return x, weight, bias, groups, activation_code(activation, name)
+
+
+def _arrays(x, weight, bias):
+    return np.asarray(x), np.asarray(weight), None if bias is None else np.asarray(bias)
+
+
+@functools.lru_cache(maxsize=512)
+def _known(name, kinds, shapes, stride, padding, dilation, groups, activation):
+    """(axes, groups, activation's number, Plan) of a convolution of arrays of these types and shapes."""
+    # A model has few of them and asks in every step; checks and look-ups took longer than a small one's arithmetic.
+    x, weight, bias = (
+        None if shape is None else np.broadcast_to(np.zeros((), kind), shape)
+        for kind, shape in zip(kinds, shapes, strict=True)
+    )
+    count = 1 if name == "conv1d" else 2
+    x, weight, _, groups, code = _check(name, count, x, weight, bias, groups, activation)
+    axes = window_axes(name, x.shape[1:-1], weight.shape[:count], stride, padding, dilation)
+    return axes, groups, code, plan(weight.dtype, x.shape[0], *axes, x.shape[-1], weight.shape[-1], groups)
+
+
+def _checked(name, x, weight, bias, *options):
+    """(value as rows, backward, axes) of a convolution over windows; options: as `_known` takes them."""
+    x, weight, bias = arrays = _arrays(x, weight, bias)
+    kinds = tuple(None if a is None else a.dtype for a in arrays)
+    shapes = tuple(None if a is None else a.shape for a in arrays)
+    known = _known if _exact(options) else _known.__wrapped__
+    axes, groups, code, cut = known(name, kinds, shapes, *options)
+    return *_convolve(x, weight, bias, axes, groups, code, cut), axes
+
+
+def _exact(option):
+    """Whether an option equals none of another type, as True and 1.0 equal 1: those are refused, not looked up."""
+    return type(option) in (int, str, type(None)) or (type(option) is tuple and all(map(_exact, option)))
 
 
 @op(
@@ -186,10 +223,8 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, acti
 
     Raises ShapeError for arrays that do not fit and for a kernel larger than the padded image, InputError for options.
     """
-    x, weight, bias, groups, code = _check("conv2d", 2, x, weight, bias, groups, activation)
-    axes = window_axes("conv2d", x.shape[1:3], weight.shape[:2], stride, padding, dilation)
-    value, backward = _convolve(x, weight, bias, axes, groups, code)
-    return value.reshape(x.shape[0], axes[0].out, axes[1].out, weight.shape[-1]), backward
+    value, backward, axes = _checked("conv2d", x, weight, bias, stride, padding, dilation, groups, activation)
+    return value.reshape(len(x), axes[0].out, axes[1].out, weight.shape[-1]), backward
 
 
 @op(
@@ -205,10 +240,8 @@ def conv1d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, acti
     x (batch, length, channels); weight (kernel, channels // groups, out); bias (out,) or None -> (batch, length, out).
     padding: a number, ((before, after),), "valid" or "same"; all else as in `conv2d`.
     """
-    x, weight, bias, groups, code = _check("conv1d", 1, x, weight, bias, groups, activation)
-    axes = window_axes("conv1d", x.shape[1:2], weight.shape[:1], stride, padding, dilation)
-    value, backward = _convolve(x, weight, bias, axes, groups, code)
-    return value.reshape(x.shape[0], axes[1].out, weight.shape[-1]), backward
+    value, backward, axes = _checked("conv1d", x, weight, bias, stride, padding, dilation, groups, activation)
+    return value.reshape(len(x), axes[1].out, weight.shape[-1]), backward
 
 
 @op(

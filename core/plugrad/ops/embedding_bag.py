@@ -5,6 +5,7 @@ import numpy as np
 from plugrad import arena
 from plugrad.errors import InputError, ShapeError
 from plugrad.kernels import embedding as kernels
+from plugrad.mode import mode as state
 from plugrad.op import op
 from plugrad.ops.arrays import plain
 from plugrad.ops.embedding import checked_table, flat_ids, row_number, run
@@ -48,8 +49,9 @@ def embedding_bag(table, indices, mask=None, weights=None, offsets=None, mode="m
     indices = np.asarray(indices)
     if mode not in MODES:
         raise InputError(f"embedding_bag: mode must be one of {', '.join(MODES)}, got {mode!r}")
-    bags = _Bags(checked_table("embedding_bag", table), indices, mask, offsets, mode, padding_index)
-    weights = _weights(weights, indices, mode, bags.table.dtype)
+    table = checked_table("embedding_bag", table)
+    weights = _weights(weights, indices, mode, table.dtype)
+    bags = _Bags(table, indices, mask, offsets, mode, padding_index, following=weights is not None or state.recording)
     value = bags.value(weights)
 
     def to_rows(g):
@@ -75,20 +77,26 @@ class _Bags:
 
     ids: the rows named; bounds (batch + 1,): bag b is ids[bounds[b]:bounds[b + 1]]; bags: in which bag each id is;
     places: where it stood in the indices. Only the first `used` of the last two and of ids mean something.
+
+    following: whether anybody will ask for places and bags; else, where all ids count, they are read where they lie.
     """
 
-    def __init__(self, table, indices, mask, offsets, mode, padding_index):
+    def __init__(self, table, indices, mask, offsets, mode, padding_index, following):
         self.table, self.mode = table, mode
         self.count, self.width = table.shape
         offsets, self.batch, length = _layout(indices, offsets)
         given = flat_ids("embedding_bag", indices, self.count)
         skip = row_number("embedding_bag", "padding_index", padding_index, self.count)
         mask = _mask(mask, indices)
-        self.places, self.ids, self.bags = (arena.empty((given.size,), _WHOLE) for _ in range(3))
         self.bounds = arena.empty((self.batch + 1,), _WHOLE)
-        self.used = kernels.pack_bags.serial(
-            given, length, offsets, mask, skip, self.places, self.ids, self.bags, self.bounds
-        )
+        if not following and mask.size == 0 and skip < 0:
+            kernels.bound_bags.serial(given, length, offsets, self.bounds)
+            self.ids, self.used = given, given.size
+        else:
+            self.places, self.ids, self.bags = (arena.empty((given.size,), _WHOLE) for _ in range(3))
+            self.used = kernels.pack_bags.serial(
+                given, length, offsets, mask, skip, self.places, self.ids, self.bags, self.bounds
+            )
         self.work = self.used * self.width
 
     def value(self, weights):

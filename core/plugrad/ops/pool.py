@@ -8,6 +8,7 @@ import numpy as np
 from plugrad import arena
 from plugrad.errors import InputError, ShapeError
 from plugrad.kernels import pool as kernels
+from plugrad.mode import mode
 from plugrad.op import op
 from plugrad.ops.arrays import plain
 
@@ -115,8 +116,9 @@ def _max_pool(name, axes, x, kernel_size, stride, padding, dilation, ceil_mode):
     images = (shape[0], rows.count, columns.count, shape[-1])
     if value.size:
         kernels.max_pool_forward(
-            x, rows.windows, columns.taps, row_step, stride, value.reshape(images), where.reshape(images)
-        )
+            x, rows.windows, columns.taps, row_step, stride, mode.recording,
+            value.reshape(images), where.reshape(images),
+        )  # fmt: skip
 
     def to_x(g):
         out = arena.empty(x.shape, x.dtype)
