@@ -1,5 +1,7 @@
 """Ops that take elements by their places, and ops that add to places."""
 
+import math
+
 import numpy as np
 
 from plugrad import arena
@@ -9,6 +11,8 @@ from plugrad.op import op
 from plugrad.ops.arrays import FLOATS, as_array, plain
 from plugrad.ops.axes import one_axis
 from plugrad.tensor import Tensor, as_data
+
+_INT64 = np.dtype(np.int64)
 
 
 def zeros(shape, dtype):
@@ -23,32 +27,41 @@ def places_within(name, indices, length):
     indices = as_array(indices)
     if indices.dtype.kind not in "iu" and indices.size:
         raise InputError(f"{name}: indices must be whole numbers, got {indices.dtype}")
-    if indices.size and (indices.min() < -length or indices.max() >= length):
+    # What int64 cannot hold would become negative, and be within again.
+    fits = indices.dtype.kind != "u" or indices.dtype.itemsize < 8 or not indices.size or indices.max() < length
+    places = arena.empty(indices.shape, _INT64)
+    if not fits or not kernels.wrap.serial(plain(indices, _INT64).reshape(-1), length, places.reshape(-1)):
         wrong = indices[(indices < -length) | (indices >= length)].flat[0]
         raise InputError(f"{name}: index {wrong} is outside an axis of length {length}")
-    indices = indices.astype(np.int64)
-    return np.where(indices < 0, indices + length, indices) if indices.size and indices.min() < 0 else indices
+    return places
 
 
-def add_along(places, g, shape, axis):
-    """Zeros of `shape`, with slice i of g added to slice places[i], both along `axis`; places (n,) from 0."""
-    moved = np.moveaxis(g, axis, 0)
-    rest = moved.shape[1:]
-    out = zeros((shape[axis], *rest), g.dtype)
-    if g.dtype not in FLOATS:
-        np.add.at(out, places, moved)
-    elif out.size and places.size:
-        kernels.add_rows(places, plain(moved).reshape(places.size, -1), out.reshape(shape[axis], -1))
-    return np.moveaxis(out, 0, axis)
+def _sides(shape, axis):
+    """(outer, along, inner): the lengths that kernels see."""
+    return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
 
-def add_flat(places, g, shape):
-    """Zeros of `shape`, with the elements of g added at flat places."""
+def taken(x, places, axis):
+    """The slices of x at places (...) from 0 along an axis, whose stead the axes of the places take."""
+    if x.dtype not in FLOATS:
+        return np.take(x, places, axis=axis)
+    out = arena.empty((*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]), x.dtype)
+    if out.size:
+        outer, along, inner = _sides(x.shape, axis)
+        target = out.reshape(outer, places.size, inner)
+        kernels.take_slices(plain(x).reshape(outer, along, inner), places.reshape(-1), target)
+    return out
+
+
+def add_taken(places, g, shape, axis):
+    """Zeros of `shape`, with g added to the slices that `taken` took."""
     out = zeros(shape, g.dtype)
+    outer, along, inner = _sides(shape, axis)
+    source, target = plain(g).reshape(outer, places.size, inner), out.reshape(outer, along, inner)
     if g.dtype not in FLOATS:
-        np.add.at(out.reshape(-1), places.reshape(-1), g.reshape(-1))
-    elif places.size:
-        kernels.add_elements(plain(places, np.int64).reshape(-1), plain(g).reshape(-1), out.reshape(-1))
+        np.add.at(target, (slice(None), places.reshape(-1)), source)
+    elif g.size:
+        kernels.add_slices(places.reshape(-1), source, target)
     return out
 
 
@@ -68,14 +81,21 @@ def getitem(x, key):
     Slices, integers, None and Ellipsis give a view. Raises NumPy's IndexError, which ends a loop over a Tensor.
     """
     x, key = as_array(x), plain_key(key)
+    found = _as_taking(x, key)
+    if found is not None:
+        whole, places, axis, shape = found
+
+        def to_taken(g):
+            g = g.reshape(*whole[:axis], *places.shape, *whole[axis + 1 :])
+            return add_taken(places, g, whole, axis).reshape(x.shape)
+
+        return taken(x.reshape(whole), places, axis).reshape(shape), (to_taken,)
     value = np.asarray(x[key])
 
     def to_x(g):
-        if type(key) is np.ndarray and key.dtype.kind in "iu" and x.ndim:
-            flat = places_within("getitem", key, len(x)).reshape(-1)
-            return add_along(flat, g.reshape(flat.size, *x.shape[1:]), x.shape, 0)
         if _may_repeat(key):
-            return add_flat(np.arange(x.size).reshape(x.shape)[key], g, x.shape)
+            places = plain(np.arange(x.size).reshape(x.shape)[key])
+            return add_taken(places, g, (x.size,), 0).reshape(x.shape)
         full = zeros(x.shape, g.dtype)
         full[key] = g
         return full
@@ -95,6 +115,39 @@ def plain_key(key):
     return key.astype(np.int64) if isinstance(key, np.ndarray) and not key.size and key.dtype.kind == "f" else key
 
 
+def _as_taking(x, key):
+    """(x's shape, places, axis, the value's shape) where a key is the same as taking slices along one axis, else None.
+
+    That is an array of whole numbers on one axis and all of the others, or one on each axis that there is.
+    """
+    parts = key if isinstance(key, tuple) else (key,)
+    arrays = [n for n, p in enumerate(parts) if isinstance(p, np.ndarray) and p.ndim and p.dtype.kind in "iu"]
+    if not arrays or len(parts) > x.ndim or x.dtype not in FLOATS:
+        return None
+    if len(arrays) == 1 and all(_is_all(p) for n, p in enumerate(parts) if n != arrays[0]):
+        axis = arrays[0]
+        places = _from_front(parts[axis], x.shape[axis])
+        return x.shape, places, axis, (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
+    if len(arrays) == x.ndim:
+        try:
+            places = np.ravel_multi_index(tuple(map(_from_front, parts, x.shape)), x.shape)
+        except ValueError as error:  # shapes that do not fit each other
+            raise IndexError(str(error)) from None
+        return (x.size,), places, 0, places.shape
+    return None
+
+
+def _is_all(part):
+    return isinstance(part, slice) and part == slice(None)
+
+
+def _from_front(indices, length):
+    try:
+        return places_within("getitem", indices, length)
+    except InputError as error:
+        raise IndexError(str(error)) from None
+
+
 def _may_repeat(key):
     parts = key if isinstance(key, tuple) else (key,)
     return any(isinstance(p, np.ndarray) and p.dtype != bool for p in parts)
@@ -111,21 +164,42 @@ def take(x, indices, axis=None):
     axis = one_axis("take", 0 if axis is None else axis, whole.ndim)
     places = places_within("take", indices, whole.shape[axis])
 
-    def to_x(g):
-        shape = g.shape[:axis] + (places.size,) + g.shape[axis + places.ndim :]
-        return add_along(places.reshape(-1), g.reshape(shape), whole.shape, axis).reshape(x.shape)
-
-    return np.asarray(np.take(whole, places, axis=axis)), (to_x,)
+    return np.asarray(taken(whole, places, axis)), (lambda g: add_taken(places, g, whole.shape, axis).reshape(x.shape),)
 
 
-def _flat_places(index, shape, axis):
-    """The flat place in an array of `shape` of each element that `index` names along an axis."""
-    total = index * np.int64(np.prod(shape[axis + 1 :], dtype=np.int64))
-    for i, length in enumerate(index.shape):
-        if i != axis:
-            step = np.prod(shape[i + 1 :], dtype=np.int64)
-            total = total + (np.arange(length) * step).reshape((-1,) + (1,) * (len(shape) - i - 1))
-    return total
+def _at(index, axis):
+    """The key that names the same elements as an index along an axis."""
+    key = list(np.ogrid[tuple(slice(n) for n in index.shape)])
+    key[axis] = index
+    return tuple(key)
+
+
+def _covered(x, index, axis):
+    """The part of x that an index reaches: axes but the one it counts along may be longer than the index's."""
+    return x[tuple(slice(None) if i == axis else slice(0, n) for i, n in enumerate(index.shape))]
+
+
+def _gathered(x, index, axis):
+    if x.dtype not in FLOATS:
+        return x[_at(index, axis)]
+    out = arena.empty(index.shape, x.dtype)
+    if out.size:
+        part, sides = plain(_covered(x, index, axis)), _sides(index.shape, axis)
+        kernels.gather_along(part.reshape(_sides(part.shape, axis)), index.reshape(sides), out.reshape(sides))
+    return out
+
+
+def _add_gathered(index, g, out, axis):
+    """g added to the elements of out that `_gathered` takes."""
+    if g.dtype not in FLOATS:
+        np.add.at(out, _at(index, axis), g)
+    elif g.size:
+        part, sides = _covered(out, index, axis), _sides(index.shape, axis)
+        whole = plain(part)
+        kernels.add_along(index.reshape(sides), plain(g).reshape(sides), whole.reshape(_sides(part.shape, axis)))
+        if whole is not part:
+            part[...] = whole
+    return out
 
 
 def _fitting_index(name, x, axis, index, *others):
@@ -152,8 +226,7 @@ def gather(x, axis, index):
     """
     x = as_array(x)
     axis, index = _fitting_index("gather", x, axis, index)
-    places = _flat_places(index, x.shape, axis)
-    return np.take(x.reshape(-1), places), (lambda g: add_flat(places, g, x.shape),)
+    return _gathered(x, index, axis), (lambda g: _add_gathered(index, g, zeros(x.shape, g.dtype), axis),)
 
 
 def _scatter_example(rng):
@@ -169,13 +242,13 @@ def scatter_add(x, axis, index, source):
     x, source = as_array(x), as_array(source)
     axis, index = _fitting_index("scatter_add", x, axis, index, source)
     covered = tuple(slice(0, n) for n in index.shape)
-    places = _flat_places(index, x.shape, axis)
-    dtype = np.result_type(x, source)
-    value = np.add(x, add_flat(places, source[covered].astype(dtype), x.shape))
+    value = arena.empty(x.shape, np.result_type(x, source))
+    np.copyto(value, x)
+    _add_gathered(index, source[covered].astype(value.dtype, copy=False), value, axis)
 
     def to_source(g):
         full = zeros(source.shape, g.dtype)
-        full[covered] = np.take(g.reshape(-1), places)
+        full[covered] = _gathered(g, index, axis)
         return full
 
     return value, (lambda g: g, None, None, to_source)

@@ -7,7 +7,7 @@ from plugrad.errors import InputError, ShapeError
 from plugrad.op import op
 from plugrad.ops.arrays import as_array
 from plugrad.ops.axes import one_axis
-from plugrad.ops.index import add_along
+from plugrad.ops.index import add_taken
 from plugrad.ops.shape import shaped
 
 MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
@@ -53,7 +53,7 @@ def pad(x, pad_width, mode="constant", constant_value=0):
     def to_x(g):
         for axis, (width, length) in enumerate(zip(widths, x.shape, strict=True)):
             if any(width):
-                g = add_along(np.pad(np.arange(length), width, mode), g, _with(g.shape, axis, length), axis)
+                g = add_taken(np.pad(np.arange(length), width, mode), g, _with(g.shape, axis, length), axis)
         return g
 
     return shaped("pad", np.pad, x, widths, mode) if x.ndim else x, (to_x,)
@@ -88,6 +88,6 @@ def repeat(x, repeats, axis=None):
         if counts.size == 1:
             parts = g.reshape(*whole.shape[: axis + 1], int(counts.reshape(())), *whole.shape[axis + 1 :])
             return parts.sum(axis=axis + 1).reshape(x.shape)
-        return add_along(np.repeat(np.arange(length), counts), g, whole.shape, axis).reshape(x.shape)
+        return add_taken(np.repeat(np.arange(length), counts), g, whole.shape, axis).reshape(x.shape)
 
     return value, (to_x,)
