@@ -60,6 +60,26 @@ def test_gather_and_scatter_add(data, dtype, seed):
     np.testing.assert_array_equal(given_source.grad, expected)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.lists(st.integers(0, 7), min_size=1, max_size=3),
+    share=st.sampled_from([0, 0.1, 0.5, 0.9, 1]),
+    dtype=FLOATS,
+    seed=st.integers(0, 99),
+)
+def test_masks(shape, share, dtype, seed):
+    rng = np.random.default_rng(seed)
+    x, mask = rng.normal(size=shape).astype(dtype), rng.random(size=shape) < share
+    leaf = pg.Tensor(x, requires_grad=True)
+    value = leaf[mask]
+    np.testing.assert_array_equal(value.data, x[mask])
+    g = rng.normal(size=value.shape).astype(dtype)
+    expected = np.zeros_like(x)
+    expected[mask] = g
+    value.backward(g)
+    np.testing.assert_array_equal(leaf.grad, expected)
+
+
 @pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int32, np.uint64, ">i8"])
 def test_indices_of_all_types_of_whole_numbers(kind):
     x = np.arange(12.0, dtype=np.float32).reshape(3, 4)
