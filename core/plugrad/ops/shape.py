@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
-from plugrad.errors import InputError, ShapeError
+from plugrad import arena
+from plugrad.errors import ShapeError
 from plugrad.op import op
-from plugrad.ops.arrays import as_array
+from plugrad.ops.arrays import FLOATS, as_array
 from plugrad.ops.axes import all_axes, one_axis
 
 
@@ -98,40 +99,6 @@ def flip(x, axis=None):
     return np.flip(x, axes), (lambda g: np.flip(g, axes),)
 
 
-@op(
-    example=lambda rng: (rng.normal(size=(3, 4)), 5),
-    examples=(
-        lambda rng: (rng.normal(size=(3, 4)), -1, 0),
-        lambda rng: (rng.normal(size=(3, 4)), (1, 2), {"axis": (0, -1)}),
-    ),
-)
-def roll(x, shift, axis=None):
-    """The elements moved on by `shift` places along axes; what goes out at the end comes in at the beginning."""
-    value = shaped("roll", np.roll, as_array(x), shift, axis)
-    return value, (lambda g: np.roll(g, tuple(np.negative(shift)) if np.ndim(shift) else -shift, axis),)
-
-
-@op(
-    example=lambda rng: (rng.normal(size=(2, 3)), (2, 1, 3)),
-    examples=(lambda rng: (rng.normal(size=(2, 3)), 2), lambda rng: (rng.normal(size=(2, 3)), (0, 2))),
-)
-def tile(x, reps):
-    """x put side by side with itself `reps` times along each axis, as NumPy's tile."""
-    x = as_array(x)
-    counts = tuple(reps) if isinstance(reps, tuple | list) else (reps,)
-    if any(not isinstance(n, int | np.integer) or n < 0 for n in counts):
-        raise InputError(f"tile: reps must be whole numbers from 0, got {reps!r}")
-    ndim = max(x.ndim, len(counts))
-    counts = (1,) * (ndim - len(counts)) + counts
-    lengths = (1,) * (ndim - x.ndim) + x.shape
-
-    def to_x(g):
-        parts = g.reshape([n for pair in zip(counts, lengths, strict=True) for n in pair])
-        return parts.sum(axis=tuple(range(0, 2 * ndim, 2))).reshape(x.shape)
-
-    return np.tile(x, reps), (to_x,)
-
-
 def _square_axes(name, x):
     if x.ndim < 2:
         raise ShapeError(f"{name}: expected an array of two axes or more, got shape {x.shape}")
@@ -185,15 +152,41 @@ def diag(x, k=0):
     return value, (lambda g: np.diagonal(g, k),)
 
 
-def _joined(name, function, arrays, axis):
+def _joined(name, function, arrays, axis, shape_of):
+    """function(arrays) of NumPy's, in used memory; shape_of(arrays, axis) tells the value's shape, None if they misfit.
+
+    NumPy's since it copies whole runs by memcpy: a kernel's loop does that no faster.
+    """
     if not arrays:
         raise ShapeError(f"{name}: expected at least one array, got none")
     arrays = [as_array(a) for a in arrays]
+    dtype = arrays[0].dtype
+    alike = dtype in FLOATS and all(a.dtype == dtype and a.ndim == arrays[0].ndim for a in arrays)
     try:
-        return arrays, function(arrays, axis=axis)
+        shape = shape_of(arrays, axis) if alike and axis is not None else None
+        return arrays, function(arrays, axis=axis, out=None if shape is None else arena.empty(shape, dtype))
     except (ValueError, TypeError) as error:
         shapes = ", ".join(str(a.shape) for a in arrays)
         raise ShapeError(f"{name}: {error}; got shapes {shapes}") from None
+
+
+def _behind(arrays, axis):
+    ndim = arrays[0].ndim
+    if not -ndim <= axis < ndim:
+        return None
+    axis %= ndim
+    sides = {(a.shape[:axis], a.shape[axis + 1 :]) for a in arrays}
+    before, after = sides.pop()
+    return None if sides else (*before, sum(a.shape[axis] for a in arrays), *after)
+
+
+def _beside(arrays, axis):
+    shapes = {a.shape for a in arrays}
+    shape = shapes.pop()
+    if shapes or not -len(shape) <= axis + 1 <= len(shape) + 1:
+        return None
+    axis %= len(shape) + 1
+    return (*shape[:axis], len(arrays), *shape[axis:])
 
 
 @op(
@@ -202,7 +195,7 @@ def _joined(name, function, arrays, axis):
     name="concat",
 )
 def _concat(*arrays, axis=0):
-    arrays, value = _joined("concat", np.concatenate, arrays, axis)
+    arrays, value = _joined("concat", np.concatenate, arrays, axis, _behind)
     along = 0 if axis is None else axis
     ends = np.cumsum([a.size if axis is None else a.shape[axis] for a in arrays])
 
@@ -221,10 +214,10 @@ def concat(tensors, axis=0):
 
 @op(example=lambda rng: (rng.normal(size=(2, 3)), rng.normal(size=(2, 3)), {"axis": 1}), name="stack")
 def _stack(*arrays, axis=0):
-    arrays, value = _joined("stack", np.stack, arrays, axis)
+    arrays, value = _joined("stack", np.stack, arrays, axis, _beside)
 
     def part(number):
-        return lambda g: np.take(g, number, axis=axis)
+        return lambda g: np.moveaxis(g, axis, 0)[number]
 
     return value, tuple(part(n) for n in range(len(arrays)))
 
