@@ -1,13 +1,15 @@
 """Ops that give the elements another shape or order. Those that NumPy gives as views are views here too."""
 
 import math
+import operator
 
 import numpy as np
 
 from plugrad import arena
-from plugrad.errors import ShapeError
+from plugrad.errors import InputError, ShapeError
+from plugrad.kernels import along as kernels
 from plugrad.op import op
-from plugrad.ops.arrays import FLOATS, as_array
+from plugrad.ops.arrays import FLOATS, as_array, plain
 from plugrad.ops.axes import all_axes, one_axis
 
 
@@ -104,12 +106,26 @@ def _square_axes(name, x):
         raise ShapeError(f"{name}: expected an array of two axes or more, got shape {x.shape}")
 
 
+def _triangle(x, k, lower):
+    try:
+        k = min(max(operator.index(k), -x.shape[-2]), x.shape[-1])  # beyond these it is all or nothing
+    except TypeError:
+        raise InputError(f"{'tril' if lower else 'triu'}: k must be a whole number, got {k!r}") from None
+    if x.dtype not in FLOATS:
+        return (np.tril if lower else np.triu)(x, k)
+    out = arena.empty(x.shape, x.dtype)
+    if out.size:
+        sides = (-1, *x.shape[-2:])
+        kernels.triangle(plain(x).reshape(sides), k, lower, out.reshape(sides))
+    return out
+
+
 @op(example=lambda rng: (rng.normal(size=(2, 3, 4)),), examples=(lambda rng: (rng.normal(size=(4, 3)), -1),))
 def tril(x, k=0):
     """The last two axes' matrices with what is above diagonal k set to 0."""
     x = as_array(x)
     _square_axes("tril", x)
-    return np.tril(x, k), (lambda g: np.tril(g, k),)
+    return _triangle(x, k, True), (lambda g: _triangle(g, k, True),)
 
 
 @op(example=lambda rng: (rng.normal(size=(2, 3, 4)),), examples=(lambda rng: (rng.normal(size=(4, 3)), -1),))
@@ -117,7 +133,7 @@ def triu(x, k=0):
     """The last two axes' matrices with what is below diagonal k set to 0."""
     x = as_array(x)
     _square_axes("triu", x)
-    return np.triu(x, k), (lambda g: np.triu(g, k),)
+    return _triangle(x, k, False), (lambda g: _triangle(g, k, False),)
 
 
 @op(
@@ -131,9 +147,11 @@ def diagonal(x, offset=0, axis1=0, axis2=1):
     value = shaped("diagonal", np.diagonal, x, offset, axis1, axis2)
 
     def to_x(g):
-        full = np.zeros(x.shape, g.dtype)
-        i = np.arange(value.shape[-1])
-        np.moveaxis(full, (axis1, axis2), (-2, -1))[..., i + max(-offset, 0), i + max(offset, 0)] = g
+        full = arena.empty(x.shape, g.dtype)
+        full.fill(0)
+        place = np.diagonal(full, offset, axis1, axis2)
+        place.flags.writeable = True  # NumPy locks this view alone, of an array that is ours
+        place[...] = g
         return full
 
     return value, (to_x,)
