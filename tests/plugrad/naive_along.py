@@ -31,3 +31,14 @@ def triangle(x, k, lower):
         if (j - i <= k) if lower else (j - i >= k):
             out[n, i, j] = x[n, i, j]
     return out
+
+
+def norm(x, squares):
+    """(the norm over the middle axis, its slope to each element), in float64."""
+    x = x.astype(np.float64)
+    length = np.sqrt(np.sum(x * x, axis=1)) if squares else np.sum(np.abs(x), axis=1)
+    slope = np.zeros_like(x)
+    for o, i, j in np.ndindex(x.shape):
+        if length[o, j]:
+            slope[o, i, j] = x[o, i, j] / length[o, j] if squares else np.sign(x[o, i, j])
+    return length, slope

@@ -72,6 +72,23 @@ def test_triangles(shape, k, lower, dtype, seed):
     np.testing.assert_array_equal(out, naive.triangle(x, k, lower))
 
 
+@settings(max_examples=40, deadline=None)
+@given(shape=SHAPES, squares=st.booleans(), zeros=st.booleans(), dtype=FLOATS, seed=SEEDS)
+def test_norms(shape, squares, zeros, dtype, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=shape).astype(dtype)
+    if zeros:
+        x[..., 0] = 0
+    leaf = pg.Tensor(x, requires_grad=True)
+    value = pg.norm(leaf, 2 if squares else 1, axis=1)
+    length, slope = naive.norm(x, squares)
+    near = {"rtol": 2e-6 if dtype == np.float32 else 1e-13}
+    np.testing.assert_allclose(value.data, length, **near)
+    g = rng.uniform(1, 2, size=length.shape).astype(dtype)
+    value.backward(g)
+    np.testing.assert_allclose(leaf.grad, slope * g[:, None], **near)
+
+
 def test_the_same_bits_at_one_and_two_threads():
     rng = np.random.default_rng(0)
     for shape in ((203, 301, 1), (5, 70, 130)):

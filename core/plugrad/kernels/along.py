@@ -115,3 +115,41 @@ def triangle(x, k, lower, out):
             target[j] = row[j] if lower else zero
         for j in range(end, columns):
             target[j] = zero if lower else row[j]
+
+
+@kernel
+def sum_sizes(squares, x, totals):
+    """totals (outer, inner) float64 = the sums of |x|, or of x², over the axis; inner of several elements."""
+    for o in prange(x.shape[0]):
+        total = totals[o]
+        for j in range(total.size):
+            total[j] = 0
+        for i in range(x.shape[1]):
+            row = x[o, i]
+            for j in range(total.size):
+                size = np.float64(row[j])
+                total[j] += size * size if squares else abs(size)
+
+
+@kernel(fastmath=False)
+def _norm_slope(squares, x, length):
+    one, zero = type(x)(1), type(x)(0)
+    if squares:
+        return x / length if length != zero else zero
+    return one if x > zero else -one if x < zero else x
+
+
+@kernel(fastmath=False)
+def norm_chain(squares, x, length, g, out):
+    """out = the gradient through the norm `length` (outer, inner): the sum of |x|, or the root of that of x²."""
+    for o in prange(x.shape[0]):
+        if x.shape[2] == 1:
+            row, target, whole, gradient = x[o].reshape(-1), out[o].reshape(-1), length[o, 0], g[o, 0]
+            for i in range(row.size):
+                target[i] = _norm_slope(squares, row[i], whole) * gradient
+        else:
+            lengths, gradients = length[o], g[o]
+            for i in range(x.shape[1]):
+                row, target = x[o, i], out[o, i]
+                for j in range(row.size):
+                    target[j] = _norm_slope(squares, row[j], lengths[j]) * gradients[j]

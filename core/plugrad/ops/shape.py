@@ -1,5 +1,6 @@
 """Ops that give the elements another shape or order. Those that NumPy gives as views are views here too."""
 
+import itertools
 import math
 import operator
 
@@ -215,7 +216,7 @@ def _beside(arrays, axis):
 def _concat(*arrays, axis=0):
     arrays, value = _joined("concat", np.concatenate, arrays, axis, _behind)
     along = 0 if axis is None else axis
-    ends = np.cumsum([a.size if axis is None else a.shape[axis] for a in arrays])
+    ends = list(itertools.accumulate(a.size if axis is None else a.shape[axis] for a in arrays))
 
     def part(number, array):
         place = [slice(None)] * value.ndim
