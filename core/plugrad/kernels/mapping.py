@@ -34,6 +34,14 @@ def _chain_of_two(x, y, g, out):
             target[i] = function(first[i], second[i], gradient[i])  # noqa: F821
 
 
+def _chain_of_three(x, y, z, g, out):
+    for piece in prange((x.size + PIECE - 1) // PIECE):
+        start, end = piece * PIECE, min(x.size, (piece + 1) * PIECE)
+        first, second, third, gradient, target = x[start:end], y[start:end], z[start:end], g[start:end], out[start:end]
+        for i in range(target.size):
+            target[i] = function(first[i], second[i], third[i], gradient[i])  # noqa: F821
+
+
 def _around(loop, function):
     """A kernel of a loop's code with `function` in it: Numba's file cache tells the copies apart by their names."""
     copy = types.FunctionType(loop.__code__, {**globals(), "function": function}, loop.__name__)
@@ -58,3 +66,8 @@ def chain(function):
 def chain_of_two(function):
     """The kernel (x, y, g, out): out = function(x, y, g), the gradient through an op of two inputs to the first."""
     return _around(_chain_of_two, function)
+
+
+def chain_of_three(function):
+    """The kernel (x, y, z, g, out): out = function(x, y, z, g), the same of three arrays."""
+    return _around(_chain_of_three, function)

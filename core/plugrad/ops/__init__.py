@@ -112,7 +112,7 @@ from plugrad.ops.pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 from plugrad.ops.positions import rotary, sinusoidal_positions
 from plugrad.ops.recurrent import gru, lstm, rnn
 from plugrad.ops.reduce import all, any, argmax, argmin, max, mean, min, norm, prod, std, sum, var
-from plugrad.ops.repeat import pad, repeat
+from plugrad.ops.repeat import pad, repeat, roll, tile
 from plugrad.ops.resample import interpolate
 from plugrad.ops.shape import (
     broadcast_to,
@@ -125,11 +125,9 @@ from plugrad.ops.shape import (
     moveaxis,
     ravel,
     reshape,
-    roll,
     squeeze,
     stack,
     swapaxes,
-    tile,
     transpose,
     tril,
     triu,

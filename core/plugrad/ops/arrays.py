@@ -58,10 +58,23 @@ def run_chain(kernel, x, g, a=0.0, b=0.0):
     return out.reshape(x.shape)
 
 
-def run_chain_of_two(kernel, x, y, g):
-    """kernel(x, y, g, out) for a kernel made by `chain_of_two`, with plain arrays x and y of the shape of g -> out."""
-    size, dtype = x.size, x.dtype
-    out = arena.empty((size,), dtype)
-    run = kernel.parallel if size >= PARALLEL_ELEMENTS else kernel.serial
-    run(x.reshape(-1), y.reshape(-1), plain(g, dtype).reshape(-1), out)
-    return out.reshape(x.shape)
+def spread_flat(array, shape, dtype):
+    """An array, or a number, repeated to a shape, flat and plain; a copy in used memory only where needed."""
+    array = as_array(array)
+    if array.shape != shape or array.dtype != dtype or not array.flags.carray:
+        copy = arena.empty(shape, dtype)
+        np.copyto(copy, array, casting="unsafe")
+        array = copy
+    return array.reshape(-1)
+
+
+def run_chain_of(kernel, g, *inputs):
+    """kernel(*inputs, g, out) for a kernel made by `chain_of_two` or the like; the inputs are broadcast to g -> out.
+
+    In the type of g; in float32 where that is no type of kernels.
+    """
+    dtype = g.dtype if g.dtype in FLOATS else np.dtype(np.float32)
+    out = arena.empty((g.size,), dtype)
+    run = kernel.parallel if g.size >= PARALLEL_ELEMENTS else kernel.serial
+    run(*[spread_flat(a, g.shape, dtype) for a in inputs], plain(g, dtype).reshape(-1), out)
+    return out.reshape(g.shape).astype(g.dtype, copy=False)

@@ -67,6 +67,32 @@ class Rows:
         return np.transpose(array, np.argsort(self.order)) if self.moved else array
 
 
+class Sides:
+    """An array seen as (outer, along, inner); `along` runs over some of its axes, at the end if they are apart."""
+
+    def __init__(self, shape, axes):
+        axes = sorted(axes)
+        self.shape, self.rows = shape, None
+        if axes and axes[-1] - axes[0] == len(axes) - 1:
+            first, last = axes[0], axes[-1] + 1
+            self.sides = _product(shape[:first]), _product(shape[first:last]), _product(shape[last:])
+        else:
+            self.rows = Rows(shape, axes)
+            self.sides = self.rows.count, self.rows.length, 1
+
+    def of(self, array, dtype):
+        """The array, plain, in this shape; a copy where it must be."""
+        return (self.rows.of(array, dtype) if self.rows else plain(array, dtype)).reshape(self.sides)
+
+    def reduced(self, array, dtype):
+        """What has been reduced over the axes, plain, as (outer, inner)."""
+        return plain(array, dtype).reshape(self.sides[0], self.sides[2])
+
+    def back(self, array):
+        """(outer, along, inner) in the array's shape again."""
+        return self.rows.back(array.reshape(self.sides[:2])) if self.rows else array.reshape(self.shape)
+
+
 def _product(lengths):
     result = 1
     for n in lengths:

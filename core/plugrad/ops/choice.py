@@ -6,8 +6,10 @@ from plugrad import arena
 from plugrad.errors import ShapeError
 from plugrad.kernels import elementwise as kernels
 from plugrad.op import op
-from plugrad.ops.arrays import FLOATS, as_array, plain, run_chain, run_chain_of_two
+from plugrad.ops.arrays import FLOATS, as_array, plain, run_chain, run_chain_of, spread_flat
 from plugrad.ops.elementwise import binary, shape_of_both
+
+_BOOL = np.dtype(bool)
 
 
 def _apart(rng):
@@ -15,31 +17,22 @@ def _apart(rng):
     return x, x + rng.choice([-0.5, 0.5], size=(3, 4))
 
 
-def _choice(name, ufunc, loses, kernel, x, y):
-    """maximum or minimum; loses(x, y) says where x is not chosen. With NaN both get the gradient, as in PyTorch."""
-
-    def to_one(mine, other):
-        def to_mine(g):
-            if np.shape(mine) == np.shape(other) and mine.dtype == other.dtype and mine.dtype in FLOATS:
-                return run_chain_of_two(kernel, plain(mine), plain(other), g)
-            half = g.dtype.type(0.5)
-            return g * np.where(loses(mine, other), half - half, np.where(np.equal(mine, other), half, half + half))
-
-        return to_mine
-
-    return binary(name, ufunc, x, y), (to_one(x, y), to_one(y, x))
+def _choice(name, ufunc, kernel, x, y):
+    """maximum or minimum; with NaN both get the gradient, as in PyTorch."""
+    gradients = (lambda g: run_chain_of(kernel, g, x, y)), (lambda g: run_chain_of(kernel, g, y, x))
+    return binary(name, ufunc, x, y), gradients
 
 
 @op(example=_apart, smooth=False)
 def maximum(x, y):
     """The larger of x and y; where they are equal each gets half of the gradient. NaN wins, as in NumPy."""
-    return _choice("maximum", np.maximum, np.less, kernels.larger_chain, x, y)
+    return _choice("maximum", np.maximum, kernels.larger_chain, x, y)
 
 
 @op(example=_apart, smooth=False)
 def minimum(x, y):
     """The smaller of x and y; where they are equal each gets half of the gradient. NaN wins, as in NumPy."""
-    return _choice("minimum", np.minimum, np.greater, kernels.smaller_chain, x, y)
+    return _choice("minimum", np.minimum, kernels.smaller_chain, x, y)
 
 
 def _clip_example(low, high):
@@ -71,22 +64,13 @@ def clip(x, low=None, high=None):
     return value, (to_x, None, None)
 
 
-def _full(array, shape):
-    """The array repeated to a shape, flat and plain."""
-    if array.shape != shape:
-        array = np.broadcast_to(array, shape)
-    if not array.flags.carray:
-        copy = arena.empty(shape, array.dtype)
-        np.copyto(copy, array)
-        array = copy
-    return array.reshape(-1)
-
-
 def _chosen(mask, x, y):
     """x where the mask holds, y elsewhere, for arrays of one float type."""
     shape = np.broadcast(mask, x, y).shape
     out = arena.empty(shape, x.dtype)
-    kernels.choose(_full(mask, shape), _full(x, shape), _full(y, shape), out.reshape(-1))
+    kernels.choose(
+        spread_flat(mask, shape, _BOOL), spread_flat(x, shape, x.dtype), spread_flat(y, shape, x.dtype), out.reshape(-1)
+    )
     return out
 
 
@@ -96,7 +80,7 @@ def _kept(mask, g, wanted=True):
     if g.dtype not in FLOATS:
         return np.where(mask == wanted, g, g.dtype.type(0))
     out = arena.empty(shape, g.dtype)
-    kernels.keep(_full(mask, shape), wanted, _full(g, shape), out.reshape(-1))
+    kernels.keep(spread_flat(mask, shape, _BOOL), wanted, spread_flat(g, shape, g.dtype), out.reshape(-1))
     return out
 
 

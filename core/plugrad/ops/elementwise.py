@@ -5,9 +5,10 @@ import numpy as np
 from plugrad import arena
 from plugrad.errors import InputError, ShapeError
 from plugrad.kernel import PARALLEL_ELEMENTS
+from plugrad.kernels import pair as kernels
 from plugrad.kernels.add import add as add_arrays
 from plugrad.op import op
-from plugrad.ops.arrays import FLOATS, as_array
+from plugrad.ops.arrays import FLOATS, as_array, run_chain_of
 
 # Results below this many elements are left to NumPy: looking for a used array costs more than a new small one.
 SMALL = 512
@@ -90,12 +91,10 @@ def multiply(x, y):
 def divide(x, y):
     """x / y."""
     value = binary("divide", np.divide, x, y)
-
-    def to_y(g):
-        t = binary("divide", np.divide, value, y)
-        return np.multiply(np.negative(t, out=t), g, out=t)
-
-    return value, (lambda g: binary("divide", np.divide, g, y), to_y)
+    return value, (
+        lambda g: binary("divide", np.divide, g, y),
+        lambda g: run_chain_of(kernels.divide_chain, g, value, y),
+    )
 
 
 @op(example=lambda rng: (rng.normal(size=(3, 4)),))
@@ -137,15 +136,12 @@ def power(x, exponent):
                 return np.zeros(x.shape, g.dtype)
             slope = binary("power", np.multiply, _raised(x, exponent - 1), exponent)
             return binary("power", np.multiply, slope, g)
-        zero = np.equal(exponent, 0)
         with np.errstate(all="ignore"):
-            slope = exponent * np.power(x, np.where(zero, 1, np.subtract(exponent, 1)))
-        return g * np.where(zero, 0, slope).astype(g.dtype)
+            below = binary("power", np.power, x, binary("power", np.subtract, exponent, 1))
+        return run_chain_of(kernels.power_chain, g, below, exponent)
 
     def to_exponent(g):
-        flat = np.where(np.equal(exponent, 0), np.greater_equal(x, 0), np.equal(x, 0) & np.greater_equal(exponent, 0))
-        with np.errstate(all="ignore"):
-            return np.where(flat, 0, g * value * np.log(x)).astype(g.dtype)
+        return run_chain_of(kernels.power_exponent_chain, g, x, exponent, value)
 
     return value, (to_base, to_exponent)
 
@@ -153,37 +149,38 @@ def power(x, exponent):
 @op(example=lambda rng: (rng.normal(size=(3, 4)), rng.uniform(1, 2, size=(4,))), smooth=False)
 def mod(x, y):
     """The remainder x - floor(x / y) * y, of the sign of y."""
-    return binary("mod", np.mod, x, y), (lambda g: g, lambda g: g * -np.floor(np.divide(x, y)))
+    return binary("mod", np.mod, x, y), (lambda g: g, lambda g: run_chain_of(kernels.mod_chain, g, x, y))
 
 
 @op(example=lambda rng: (rng.normal(size=(3, 4)), rng.uniform(1, 2, size=(4,))), smooth=False)
 def fmod(x, y):
     """The remainder x - trunc(x / y) * y, of the sign of x."""
-    return binary("fmod", np.fmod, x, y), (lambda g: g, lambda g: g * -np.trunc(np.divide(x, y)))
+    return binary("fmod", np.fmod, x, y), (lambda g: g, lambda g: run_chain_of(kernels.fmod_chain, g, x, y))
 
 
 @op(example=lambda rng: (rng.normal(size=(3, 4)), rng.uniform(0.5, 2, size=(4,))))
 def arctan2(x, y):
     """The angle of the point (y, x): arctan(x / y) in the right quadrant. NumPy's order of arguments."""
-
-    def part(other, sign):
-        return lambda g: g * (sign * other / (np.square(x) + np.square(y))).astype(g.dtype)
-
-    return binary("arctan2", np.arctan2, x, y), (part(y, 1), part(x, -1))
+    return binary("arctan2", np.arctan2, x, y), (
+        lambda g: run_chain_of(kernels.arctan2_chain, g, x, y),
+        lambda g: run_chain_of(kernels.arctan2_second_chain, g, x, y),
+    )
 
 
 @op(example=_pair)
 def hypot(x, y):
     """sqrt(x**2 + y**2), without overflow in between."""
     value = binary("hypot", np.hypot, x, y)
-    return value, (lambda g: g * np.divide(x, value), lambda g: g * np.divide(y, value))
+    return value, (
+        lambda g: run_chain_of(kernels.hypot_chain, g, x, value),
+        lambda g: run_chain_of(kernels.hypot_chain, g, y, value),
+    )
 
 
 @op(example=_pair)
 def logaddexp(x, y):
     """log(exp(x) + exp(y)), without overflow in between."""
-    value = binary("logaddexp", np.logaddexp, x, y)
-    return value, (
-        lambda g: g * np.exp(np.subtract(x, value)),
-        lambda g: g * np.exp(np.subtract(y, value)),
+    return binary("logaddexp", np.logaddexp, x, y), (
+        lambda g: run_chain_of(kernels.logaddexp_chain, g, x, y),
+        lambda g: run_chain_of(kernels.logaddexp_chain, g, y, x),
     )

@@ -1,5 +1,7 @@
 """Ops that take elements by their places, and ops that add to places."""
 
+import math
+
 import numpy as np
 
 from plugrad import arena
@@ -9,6 +11,8 @@ from plugrad.op import op
 from plugrad.ops.arrays import FLOATS, as_array, plain
 from plugrad.ops.axes import one_axis
 from plugrad.tensor import Tensor, as_data
+
+_INT64 = np.dtype(np.int64)
 
 
 def zeros(shape, dtype):
@@ -23,32 +27,41 @@ def places_within(name, indices, length):
     indices = as_array(indices)
     if indices.dtype.kind not in "iu" and indices.size:
         raise InputError(f"{name}: indices must be whole numbers, got {indices.dtype}")
-    if indices.size and (indices.min() < -length or indices.max() >= length):
+    # What int64 cannot hold would become negative, and be within again.
+    fits = indices.dtype.kind != "u" or indices.dtype.itemsize < 8 or not indices.size or indices.max() < length
+    places = arena.empty(indices.shape, _INT64)
+    if not fits or not kernels.wrap.serial(plain(indices, _INT64).reshape(-1), length, places.reshape(-1)):
         wrong = indices[(indices < -length) | (indices >= length)].flat[0]
         raise InputError(f"{name}: index {wrong} is outside an axis of length {length}")
-    indices = indices.astype(np.int64)
-    return np.where(indices < 0, indices + length, indices) if indices.size and indices.min() < 0 else indices
+    return places
 
 
-def add_along(places, g, shape, axis):
-    """Zeros of `shape`, with slice i of g added to slice places[i], both along `axis`; places (n,) from 0."""
-    moved = np.moveaxis(g, axis, 0)
-    rest = moved.shape[1:]
-    out = zeros((shape[axis], *rest), g.dtype)
-    if g.dtype not in FLOATS:
-        np.add.at(out, places, moved)
-    elif out.size and places.size:
-        kernels.add_rows(places, plain(moved).reshape(places.size, -1), out.reshape(shape[axis], -1))
-    return np.moveaxis(out, 0, axis)
+def _sides(shape, axis):
+    """(outer, along, inner): the lengths that kernels see."""
+    return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
 
-def add_flat(places, g, shape):
-    """Zeros of `shape`, with the elements of g added at flat places."""
+def taken(x, places, axis):
+    """The slices of x at places (...) from 0 along an axis, whose stead the axes of the places take."""
+    if x.dtype not in FLOATS:
+        return np.take(x, places, axis=axis)
+    out = arena.empty((*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]), x.dtype)
+    if out.size:
+        outer, along, inner = _sides(x.shape, axis)
+        target = out.reshape(outer, places.size, inner)
+        kernels.take_slices(plain(x).reshape(outer, along, inner), places.reshape(-1), target)
+    return out
+
+
+def add_taken(places, g, shape, axis):
+    """Zeros of `shape`, with g added to the slices that `taken` took."""
     out = zeros(shape, g.dtype)
+    outer, along, inner = _sides(shape, axis)
+    source, target = plain(g).reshape(outer, places.size, inner), out.reshape(outer, along, inner)
     if g.dtype not in FLOATS:
-        np.add.at(out.reshape(-1), places.reshape(-1), g.reshape(-1))
-    elif places.size:
-        kernels.add_elements(plain(places, np.int64).reshape(-1), plain(g).reshape(-1), out.reshape(-1))
+        np.add.at(target, (slice(None), places.reshape(-1)), source)
+    elif g.size:
+        kernels.add_slices(places.reshape(-1), source, target)
     return out
 
 
@@ -68,14 +81,21 @@ def getitem(x, key):
     Slices, integers, None and Ellipsis give a view. Raises NumPy's IndexError, which ends a loop over a Tensor.
     """
     x, key = as_array(x), plain_key(key)
+    axis = _taking_axis(x, key)
+    if axis is not None:
+        places = _from_front((key[axis] if isinstance(key, tuple) else key), x.shape[axis])
+        return taken(x, places, axis), (lambda g: add_taken(places, g, x.shape, axis),)
+    mask = _dense_mask(x, key)
+    if mask is not None:
+        # How many elements there are is told by the data: the arena would keep an array for every number.
+        value = np.empty(np.count_nonzero(mask), x.dtype)
+        kernels.take_kept(mask, plain(x).reshape(-1), value)
+        return value, (lambda g: _put_kept(mask, g, x.shape),)
     value = np.asarray(x[key])
 
     def to_x(g):
-        if type(key) is np.ndarray and key.dtype.kind in "iu" and x.ndim:
-            flat = places_within("getitem", key, len(x)).reshape(-1)
-            return add_along(flat, g.reshape(flat.size, *x.shape[1:]), x.shape, 0)
         if _may_repeat(key):
-            return add_flat(np.arange(x.size).reshape(x.shape)[key], g, x.shape)
+            return add_taken(_flat_places(key, x.shape), g, (x.size,), 0).reshape(x.shape)
         full = zeros(x.shape, g.dtype)
         full[key] = g
         return full
@@ -95,6 +115,58 @@ def plain_key(key):
     return key.astype(np.int64) if isinstance(key, np.ndarray) and not key.size and key.dtype.kind == "f" else key
 
 
+def _taking_axis(x, key):
+    """The axis along which a key takes slices, by an array of whole numbers there and all of the others; else None."""
+    parts = key if isinstance(key, tuple) else (key,)
+    found = None
+    for n, part in enumerate(parts):
+        if isinstance(part, np.ndarray) and part.ndim and part.dtype.kind in "iu" and found is None:
+            found = n
+        elif not (isinstance(part, slice) and part == slice(None)):
+            return None
+    return found if len(parts) <= x.ndim else None
+
+
+def _dense_mask(x, key):
+    """A key that is a mask of all elements, flat and of its own memory; None where NumPy does as well.
+
+    Of fewer than one in 16 elements it does: its branches are seldom mispredicted then.
+    """
+    if isinstance(key, np.ndarray) and key.dtype == bool and key.shape == x.shape and x.dtype in FLOATS and x.ndim:
+        return np.ravel(key.copy()) if np.count_nonzero(key) * 16 > x.size else None
+    return None
+
+
+def _put_kept(mask, g, shape):
+    if g.dtype not in FLOATS:
+        full = zeros(shape, g.dtype)
+        full.reshape(-1)[mask] = g
+        return full
+    full = arena.empty(shape, g.dtype)
+    kernels.put_kept(mask, plain(g), full.reshape(-1))
+    return full
+
+
+def _flat_places(key, shape):
+    """The flat place in an array of `shape` of each element that a key names."""
+    if isinstance(key, tuple) and len(key) == len(shape) and all(_numbers(part) for part in key):
+        # Known to be within by now, and wrapped: from the end where they are negative.
+        places = np.ravel_multi_index(tuple(np.asarray(part).astype(np.int64) for part in key), shape, mode="wrap")
+        return np.asarray(places)
+    return plain(np.arange(math.prod(shape)).reshape(shape)[key])
+
+
+def _numbers(part):
+    return isinstance(part, np.ndarray | int | np.integer) and np.asarray(part).dtype.kind in "iu"
+
+
+def _from_front(indices, length):
+    try:
+        return places_within("getitem", indices, length)
+    except InputError as error:
+        raise IndexError(str(error)) from None
+
+
 def _may_repeat(key):
     parts = key if isinstance(key, tuple) else (key,)
     return any(isinstance(p, np.ndarray) and p.dtype != bool for p in parts)
@@ -111,21 +183,42 @@ def take(x, indices, axis=None):
     axis = one_axis("take", 0 if axis is None else axis, whole.ndim)
     places = places_within("take", indices, whole.shape[axis])
 
-    def to_x(g):
-        shape = g.shape[:axis] + (places.size,) + g.shape[axis + places.ndim :]
-        return add_along(places.reshape(-1), g.reshape(shape), whole.shape, axis).reshape(x.shape)
-
-    return np.asarray(np.take(whole, places, axis=axis)), (to_x,)
+    return np.asarray(taken(whole, places, axis)), (lambda g: add_taken(places, g, whole.shape, axis).reshape(x.shape),)
 
 
-def _flat_places(index, shape, axis):
-    """The flat place in an array of `shape` of each element that `index` names along an axis."""
-    total = index * np.int64(np.prod(shape[axis + 1 :], dtype=np.int64))
-    for i, length in enumerate(index.shape):
-        if i != axis:
-            step = np.prod(shape[i + 1 :], dtype=np.int64)
-            total = total + (np.arange(length) * step).reshape((-1,) + (1,) * (len(shape) - i - 1))
-    return total
+def _at(index, axis):
+    """The key that names the same elements as an index along an axis."""
+    key = list(np.ogrid[tuple(slice(n) for n in index.shape)])
+    key[axis] = index
+    return tuple(key)
+
+
+def _covered(x, index, axis):
+    """The part of x that an index reaches: axes but the one it counts along may be longer than the index's."""
+    return x[tuple(slice(None) if i == axis else slice(0, n) for i, n in enumerate(index.shape))]
+
+
+def _gathered(x, index, axis):
+    if x.dtype not in FLOATS:
+        return x[_at(index, axis)]
+    out = arena.empty(index.shape, x.dtype)
+    if out.size:
+        part, sides = plain(_covered(x, index, axis)), _sides(index.shape, axis)
+        kernels.gather_along(part.reshape(_sides(part.shape, axis)), index.reshape(sides), out.reshape(sides))
+    return out
+
+
+def _add_gathered(index, g, out, axis):
+    """g added to the elements of out that `_gathered` takes."""
+    if g.dtype not in FLOATS:
+        np.add.at(out, _at(index, axis), g)
+    elif g.size:
+        part, sides = _covered(out, index, axis), _sides(index.shape, axis)
+        whole = plain(part)
+        kernels.add_along(index.reshape(sides), plain(g).reshape(sides), whole.reshape(_sides(part.shape, axis)))
+        if whole is not part:
+            part[...] = whole
+    return out
 
 
 def _fitting_index(name, x, axis, index, *others):
@@ -152,8 +245,7 @@ def gather(x, axis, index):
     """
     x = as_array(x)
     axis, index = _fitting_index("gather", x, axis, index)
-    places = _flat_places(index, x.shape, axis)
-    return np.take(x.reshape(-1), places), (lambda g: add_flat(places, g, x.shape),)
+    return _gathered(x, index, axis), (lambda g: _add_gathered(index, g, zeros(x.shape, g.dtype), axis),)
 
 
 def _scatter_example(rng):
@@ -169,13 +261,13 @@ def scatter_add(x, axis, index, source):
     x, source = as_array(x), as_array(source)
     axis, index = _fitting_index("scatter_add", x, axis, index, source)
     covered = tuple(slice(0, n) for n in index.shape)
-    places = _flat_places(index, x.shape, axis)
-    dtype = np.result_type(x, source)
-    value = np.add(x, add_flat(places, source[covered].astype(dtype), x.shape))
+    value = arena.empty(x.shape, np.result_type(x, source))
+    np.copyto(value, x)
+    _add_gathered(index, source[covered].astype(value.dtype, copy=False), value, axis)
 
     def to_source(g):
         full = zeros(source.shape, g.dtype)
-        full[covered] = np.take(g.reshape(-1), places)
+        full[covered] = _gathered(g, index, axis)
         return full
 
     return value, (lambda g: g, None, None, to_source)

@@ -1,12 +1,16 @@
 """Ops that give the elements another shape or order. Those that NumPy gives as views are views here too."""
 
+import itertools
 import math
+import operator
 
 import numpy as np
 
+from plugrad import arena
 from plugrad.errors import InputError, ShapeError
+from plugrad.kernels import along as kernels
 from plugrad.op import op
-from plugrad.ops.arrays import as_array
+from plugrad.ops.arrays import FLOATS, as_array, plain
 from plugrad.ops.axes import all_axes, one_axis
 
 
@@ -98,43 +102,23 @@ def flip(x, axis=None):
     return np.flip(x, axes), (lambda g: np.flip(g, axes),)
 
 
-@op(
-    example=lambda rng: (rng.normal(size=(3, 4)), 5),
-    examples=(
-        lambda rng: (rng.normal(size=(3, 4)), -1, 0),
-        lambda rng: (rng.normal(size=(3, 4)), (1, 2), {"axis": (0, -1)}),
-    ),
-)
-def roll(x, shift, axis=None):
-    """The elements moved on by `shift` places along axes; what goes out at the end comes in at the beginning."""
-    value = shaped("roll", np.roll, as_array(x), shift, axis)
-    return value, (lambda g: np.roll(g, tuple(np.negative(shift)) if np.ndim(shift) else -shift, axis),)
-
-
-@op(
-    example=lambda rng: (rng.normal(size=(2, 3)), (2, 1, 3)),
-    examples=(lambda rng: (rng.normal(size=(2, 3)), 2), lambda rng: (rng.normal(size=(2, 3)), (0, 2))),
-)
-def tile(x, reps):
-    """x put side by side with itself `reps` times along each axis, as NumPy's tile."""
-    x = as_array(x)
-    counts = tuple(reps) if isinstance(reps, tuple | list) else (reps,)
-    if any(not isinstance(n, int | np.integer) or n < 0 for n in counts):
-        raise InputError(f"tile: reps must be whole numbers from 0, got {reps!r}")
-    ndim = max(x.ndim, len(counts))
-    counts = (1,) * (ndim - len(counts)) + counts
-    lengths = (1,) * (ndim - x.ndim) + x.shape
-
-    def to_x(g):
-        parts = g.reshape([n for pair in zip(counts, lengths, strict=True) for n in pair])
-        return parts.sum(axis=tuple(range(0, 2 * ndim, 2))).reshape(x.shape)
-
-    return np.tile(x, reps), (to_x,)
-
-
 def _square_axes(name, x):
     if x.ndim < 2:
         raise ShapeError(f"{name}: expected an array of two axes or more, got shape {x.shape}")
+
+
+def _triangle(x, k, lower):
+    try:
+        k = min(max(operator.index(k), -x.shape[-2]), x.shape[-1])  # beyond these it is all or nothing
+    except TypeError:
+        raise InputError(f"{'tril' if lower else 'triu'}: k must be a whole number, got {k!r}") from None
+    if x.dtype not in FLOATS:
+        return (np.tril if lower else np.triu)(x, k)
+    out = arena.empty(x.shape, x.dtype)
+    if out.size:
+        sides = (-1, *x.shape[-2:])
+        kernels.triangle(plain(x).reshape(sides), k, lower, out.reshape(sides))
+    return out
 
 
 @op(example=lambda rng: (rng.normal(size=(2, 3, 4)),), examples=(lambda rng: (rng.normal(size=(4, 3)), -1),))
@@ -142,7 +126,7 @@ def tril(x, k=0):
     """The last two axes' matrices with what is above diagonal k set to 0."""
     x = as_array(x)
     _square_axes("tril", x)
-    return np.tril(x, k), (lambda g: np.tril(g, k),)
+    return _triangle(x, k, True), (lambda g: _triangle(g, k, True),)
 
 
 @op(example=lambda rng: (rng.normal(size=(2, 3, 4)),), examples=(lambda rng: (rng.normal(size=(4, 3)), -1),))
@@ -150,7 +134,7 @@ def triu(x, k=0):
     """The last two axes' matrices with what is below diagonal k set to 0."""
     x = as_array(x)
     _square_axes("triu", x)
-    return np.triu(x, k), (lambda g: np.triu(g, k),)
+    return _triangle(x, k, False), (lambda g: _triangle(g, k, False),)
 
 
 @op(
@@ -164,9 +148,11 @@ def diagonal(x, offset=0, axis1=0, axis2=1):
     value = shaped("diagonal", np.diagonal, x, offset, axis1, axis2)
 
     def to_x(g):
-        full = np.zeros(x.shape, g.dtype)
-        i = np.arange(value.shape[-1])
-        np.moveaxis(full, (axis1, axis2), (-2, -1))[..., i + max(-offset, 0), i + max(offset, 0)] = g
+        full = arena.empty(x.shape, g.dtype)
+        full.fill(0)
+        place = np.diagonal(full, offset, axis1, axis2)
+        place.flags.writeable = True  # NumPy locks this view alone, of an array that is ours
+        place[...] = g
         return full
 
     return value, (to_x,)
@@ -185,15 +171,41 @@ def diag(x, k=0):
     return value, (lambda g: np.diagonal(g, k),)
 
 
-def _joined(name, function, arrays, axis):
+def _joined(name, function, arrays, axis, shape_of):
+    """function(arrays) of NumPy's, in used memory; shape_of(arrays, axis) tells the value's shape, None if they misfit.
+
+    NumPy's since it copies whole runs by memcpy: a kernel's loop does that no faster.
+    """
     if not arrays:
         raise ShapeError(f"{name}: expected at least one array, got none")
     arrays = [as_array(a) for a in arrays]
+    dtype = arrays[0].dtype
+    alike = dtype in FLOATS and all(a.dtype == dtype and a.ndim == arrays[0].ndim for a in arrays)
     try:
-        return arrays, function(arrays, axis=axis)
+        shape = shape_of(arrays, axis) if alike and axis is not None else None
+        return arrays, function(arrays, axis=axis, out=None if shape is None else arena.empty(shape, dtype))
     except (ValueError, TypeError) as error:
         shapes = ", ".join(str(a.shape) for a in arrays)
         raise ShapeError(f"{name}: {error}; got shapes {shapes}") from None
+
+
+def _behind(arrays, axis):
+    ndim = arrays[0].ndim
+    if not -ndim <= axis < ndim:
+        return None
+    axis %= ndim
+    sides = {(a.shape[:axis], a.shape[axis + 1 :]) for a in arrays}
+    before, after = sides.pop()
+    return None if sides else (*before, sum(a.shape[axis] for a in arrays), *after)
+
+
+def _beside(arrays, axis):
+    shapes = {a.shape for a in arrays}
+    shape = shapes.pop()
+    if shapes or not -len(shape) <= axis + 1 <= len(shape) + 1:
+        return None
+    axis %= len(shape) + 1
+    return (*shape[:axis], len(arrays), *shape[axis:])
 
 
 @op(
@@ -202,9 +214,9 @@ def _joined(name, function, arrays, axis):
     name="concat",
 )
 def _concat(*arrays, axis=0):
-    arrays, value = _joined("concat", np.concatenate, arrays, axis)
+    arrays, value = _joined("concat", np.concatenate, arrays, axis, _behind)
     along = 0 if axis is None else axis
-    ends = np.cumsum([a.size if axis is None else a.shape[axis] for a in arrays])
+    ends = list(itertools.accumulate(a.size if axis is None else a.shape[axis] for a in arrays))
 
     def part(number, array):
         place = [slice(None)] * value.ndim
@@ -221,10 +233,10 @@ def concat(tensors, axis=0):
 
 @op(example=lambda rng: (rng.normal(size=(2, 3)), rng.normal(size=(2, 3)), {"axis": 1}), name="stack")
 def _stack(*arrays, axis=0):
-    arrays, value = _joined("stack", np.stack, arrays, axis)
+    arrays, value = _joined("stack", np.stack, arrays, axis, _beside)
 
     def part(number):
-        return lambda g: np.take(g, number, axis=axis)
+        return lambda g: np.moveaxis(g, axis, 0)[number]
 
     return value, tuple(part(n) for n in range(len(arrays)))
 

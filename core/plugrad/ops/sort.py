@@ -6,6 +6,7 @@ import numpy as np
 
 from plugrad import arena
 from plugrad.errors import InputError
+from plugrad.kernels import along
 from plugrad.kernels import index as kernels_of_places
 from plugrad.kernels import reduce as kernels
 from plugrad.op import op
@@ -73,9 +74,21 @@ def cumsum(x, axis=None):
     axis = one_axis("cumsum", 0 if axis is None else axis, whole.ndim)
 
     def to_x(g):
-        return np.flip(np.cumsum(np.flip(g, axis), axis=axis, dtype=g.dtype), axis).reshape(x.shape)
+        return _running_sums(g, axis, True).reshape(x.shape)
 
-    return np.cumsum(whole, axis=axis), (to_x,)
+    return _running_sums(whole, axis, False), (to_x,)
+
+
+def _running_sums(x, axis, backward):
+    if x.dtype not in FLOATS:
+        if not backward:
+            return np.cumsum(x, axis=axis)
+        return np.flip(np.cumsum(np.flip(x, axis), axis=axis, dtype=x.dtype), axis)
+    out = arena.empty(x.shape, x.dtype)
+    if out.size:
+        sides = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
+        along.running_sums(plain(x).reshape(sides), backward, out.reshape(sides))
+    return out
 
 
 @op(
