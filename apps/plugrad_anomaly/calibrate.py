@@ -2,38 +2,72 @@
 
 import numpy as np
 
-# The share of held-out rows that the tail is fitted to, and the fewest rows for it.
-TAIL_SHARE = 0.05
-LEAST_TAIL_ROWS = 20
 LEAST_ROWS = 25
-LEAST_SCALE = 0.05
+# The share of held-out rows that the tail is fitted to, and the fewest rows for it.
+TAIL_SHARE = 0.02
+LEAST_TAIL_ROWS = 20
+# How many rows what is known beforehand of the tail counts for: its shape is 0, its scale is the distance from the
+# median to where the tail begins.
+PRIOR_ROWS = 10
+# Limits of the shape: above 1/2 a tail has no variance, and below 0 it ends, which a few rows cannot tell.
+MOST_SHAPE = 0.5
+# Where many held-out scores are the same, one that is larger by less than this (in nats, or in shares of the distance
+# from the median to where the tail begins) is hardly another.
+LEAST_SCALE = 0.25
 
 
 class Calibration:
     """The calibrated score of x is -log10 of the share of normal rows that score at least x: 3 is one in a thousand.
 
-    Within the held-out scores that share is counted; beyond the largest twentieth of them it is the exponential tail
-    fitted to these (the mean excess over a high threshold: a generalised Pareto tail of shape 0, Pickands 1975), since
-    a single largest row is too noisy to set a threshold by, and says nothing of rarer rates.
+    Within the held-out scores that share is counted. Beyond the largest fiftieth of them it is a generalised Pareto
+    tail (Pickands 1975) by probability-weighted moments (Hosking & Wallis 1987), since a single largest row is too
+    noisy to set a threshold by, and says nothing of rarer rates. The moments are mixed with those of an exponential
+    tail in `PRIOR_ROWS` rows, which is all there is where almost every held-out score is the same.
     """
 
-    def __init__(self, held_out):
-        """held_out: float64 (rows,), raw scores of normal rows that the model was not trained on."""
+    def __init__(self, held_out, scale=None, least=None, most=np.inf):
+        """held_out: float64 (rows,), raw scores of normal rows that the model was not trained on.
+
+        scale: of an exponential tail that is known, None to fit one. least, most: of what the scale is taken for
+        beforehand; 1 for surprises in nats, of which normal rows have x or more in a share of exp(-x).
+        """
         self.held_out = np.sort(np.asarray(held_out, np.float64))
         count = self.held_out.size
         if self.held_out.ndim != 1 or count < 2 or not np.isfinite(self.held_out).all():
             raise ValueError("a calibration needs two finite scores at least, in one dimension")
         tail = min(max(LEAST_TAIL_ROWS, int(TAIL_SHARE * count)), max(1, count - 1))
         self.start = self.held_out[-tail - 1]
-        excess = (self.held_out[-tail:] - self.start).mean()
-        # Where all scores are alike there is no excess to fit, and any other score is beyond measure.
-        self.scale = max(excess, 1e-3 * abs(self.start), LEAST_SCALE)
-        self.tail_score = -np.log10(tail / count)
+        # Where many scores are alike, those above them are fewer; that none is above still leaves one row in doubt.
+        excess = self.held_out[self.held_out > self.start] - self.start
+        self.tail_score = -np.log10((excess.size + 0.5) / (count + 1))
+        body = self.start - self.held_out[count // 2]
+        self.least = LEAST_SCALE if np.isfinite(most) else max(LEAST_SCALE * body, 1e-3 * abs(self.start), 1e-3)
+        prior = float(np.clip(body, self.least if least is None else least, most))
+        self.scale, self.shape = _pareto(excess, prior) if scale is None else (scale, 0.0)
 
     def __call__(self, raw):
         """Calibrated scores for raw ones: float64 of the same shape; never negative, increasing with the raw score."""
         raw = np.asarray(raw, np.float64)
-        share = 1 - np.searchsorted(self.held_out, raw, side="left") / self.held_out.size
-        counted = np.minimum(-np.log10(np.maximum(share, 1e-12)), self.tail_score)
-        beyond = self.tail_score + (raw - self.start) / (self.scale * np.log(10))
-        return np.where(raw > self.start, beyond, counted)
+        counted = self._counted(np.minimum(raw, self.start))
+        excess = np.maximum(raw - self.start, 0)
+        beyond = excess / self.scale
+        beyond = np.log1p(self.shape * beyond) / self.shape if self.shape else beyond
+        rising = counted + excess / (self.least * np.log(10))
+        return np.where(raw > self.start, np.minimum(self.tail_score + beyond / np.log(10), rising), counted)
+
+    def _counted(self, raw):
+        """-log10 of the share of held-out rows that score at least raw, which none of them exceeds."""
+        return -np.log10(1 - np.searchsorted(self.held_out, raw, side="left") / self.held_out.size)
+
+
+def _pareto(excess, prior):
+    """(scale, shape) of the generalised Pareto distribution of sorted excesses over a threshold, float64 (rows,)."""
+    weight = excess.size / (excess.size + PRIOR_ROWS)
+    mean = weight * (excess.mean() if excess.size else 0.0) + (1 - weight) * prior
+    # The second moment is that of the smaller of two rows: half the mean for an exponential tail.
+    rank = (np.arange(excess.size) + 0.65) / max(excess.size, 1)
+    lesser = weight * (((1 - rank) * excess).mean() if excess.size else 0.0) + (1 - weight) * prior / 4
+    # mean = scale / (1 - shape); lesser = scale / (2 (2 - shape)), so their ratio tells the shape.
+    shape = 2 - mean / max(mean - 2 * lesser, 1e-12)
+    shape = float(np.clip(shape, 0.0, MOST_SHAPE))
+    return mean * (1 - shape), shape

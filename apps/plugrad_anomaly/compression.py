@@ -72,9 +72,12 @@ def kind_of(head):
     return next((name for name, (pattern, _) in KINDS.items() if re.match(pattern, head)), None)
 
 
-def read_some(file, size, shown):
-    """Up to `size` bytes of a file; fewer only at its end. Raises InputError where it cannot be read."""
-    parts = []
+def read_some(file, size, shown, parts=None):
+    """Up to `size` bytes of a file; fewer only at its end. Raises InputError where it cannot be read.
+
+    parts: a list that then has what could be read.
+    """
+    parts = [] if parts is None else parts
     # One system call at a time: Ctrl-C that comes between two of them is seen before the next one waits for data.
     read = getattr(file, "read1", file.read)
     while size:
@@ -89,14 +92,24 @@ def read_some(file, size, shown):
     return b"".join(parts)
 
 
+def read_as_far(file, size, shown):
+    """(up to `size` bytes of a file, None), or (what could be read, the InputError that comes behind it)."""
+    parts = []
+    try:
+        read_some(file, size, shown, parts)
+    except InputError as error:
+        return b"".join(parts), error
+    return b"".join(parts), None
+
+
 class Joined(io.RawIOBase):
-    """Bytes that were already taken from a file, followed by the rest of it.
+    """Bytes that were already taken from a file, followed by the rest of it, or by the error that reading it gave.
 
     This is `peek` for any length and for pipes too, which cannot seek.
     """
 
-    def __init__(self, head, file, shown=""):
-        self.head, self.file, self.shown = head, file, shown
+    def __init__(self, head, file, shown="", failure=None):
+        self.head, self.file, self.shown, self.failure = head, file, shown, failure
 
     def readable(self):
         """Yes."""
@@ -107,6 +120,8 @@ class Joined(io.RawIOBase):
         if self.head:
             part, self.head = self.head[:size], self.head[size:]
             return part
+        if self.failure is not None:
+            raise self.failure
         return read_some(self.file, size, self.shown)
 
     def readinto(self, buffer):
@@ -117,9 +132,14 @@ class Joined(io.RawIOBase):
 
     def close(self):
         """Close the file, but never standard input."""
-        if not self.closed and self.file is not getattr(sys.stdin, "buffer", None):
+        if not self.closed and not _is_standard_input(self.file):
             self.file.close()
         super().close()
+
+
+def _is_standard_input(file):
+    buffer = getattr(sys.stdin, "buffer", None)
+    return buffer is not None and file in (buffer, getattr(buffer, "raw", None))
 
 
 class Decompressed(Joined):

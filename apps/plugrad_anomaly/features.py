@@ -2,7 +2,12 @@
 
 Columns, in this order: how often each template stands in the row (logarithm), and lines of unseen templates; whether
 each template is there; the largest number in each numeric place of each template; the longest silence within the row;
-and, for sessions, how often one template follows another that it never followed in training.
+how rare its rarest count is; for sessions, how surprising it is that one template follows another, and that these
+templates stand together; the
+largest signals of the row's lines; and, for a model of sequences, the tokens of its lines.
+
+Rare templates weigh more, as in the inverse document frequency: columns are divided by their deviation, which for the
+presence of a template in a share p of the rows is sqrt(p (1 - p)), down to a floor.
 """
 
 from dataclasses import dataclass
@@ -10,7 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from plugrad.kernel import kernel
+from plugrad_anomaly.known_sets import KnownSets
+from plugrad_anomaly.rarity import MOST_COUNT, Rarity
 from plugrad_anomaly.scan import MAX_VALUES
+from plugrad_anomaly.sequence import MOST_TOKENS, tokens
+from plugrad_anomaly.signals import SIGNALS, largest_signals
+from plugrad_anomaly.successions import Successions
 
 # A numeric place is a column once it was filled this often in training: fewer tell nothing of what is normal.
 LEAST_VALUES = 20
@@ -18,7 +28,11 @@ LEAST_VALUES = 20
 
 @dataclass(frozen=True)
 class Column:
-    """What a column is: kind "count", "presence", "value", "gap" or "order"; template: an id; place: which number."""
+    """What a column is.
+
+    kind: "count", "presence", "value", "gap", "rarity", "succession", "set", one of SIGNALS or "token".
+    template: an id. place: which number of the line, or which line of the row.
+    """
 
     kind: str
     template: int = -1
@@ -64,24 +78,32 @@ def _longest_gaps(offsets, members, timestamp, gaps):
 class LogFeatures:
     """What training fixed about the columns. Made by `learn`, kept by `state`, used by `matrix`."""
 
-    def __init__(self, templates, places, pairs):
-        """templates: their number; places: int32 (k, 2) of (template, place); pairs: sorted int64 of known successions,
-        or None where the order of lines means nothing (windows over many activities at once).
+    def __init__(self, templates, places, rarity, successions=None, sets=None, watched=(), length=0):
+        """templates: their number; places: int32 (k, 2) of (template, place); rarity: Rarity of counts;
+        successions: Successions, or None where
+        the order of lines means nothing (windows over many activities at once); sets: KnownSets or None; watched: kinds
+        of the columns that the signals of the lines give (see `signals.py`); length: of the tokens for a model of
+        sequences, 0 for none.
         """
-        self.templates, self.places, self.pairs = templates, places, pairs
+        self.templates, self.places, self.rarity = templates, places, rarity
+        self.successions, self.sets = successions, sets
+        self.watched, self.length = tuple(watched), length
         width = int(places[:, 1].max()) + 1 if len(places) else 1
         self._column_of = np.full((templates, width), -1, np.int64)
         self._column_of[places[:, 0], places[:, 1]] = np.arange(len(places))
 
     @classmethod
-    def learn(cls, rows, templates, ordered):
+    def learn(cls, rows, templates, ordered, watched=(), length=0):
         """Fix the columns from the training rows. ordered: whether the rows are sessions."""
         lines = rows.lines
         place = np.arange(lines.values.size) - np.repeat(lines.value_offsets[:-1], np.diff(lines.value_offsets))
         owner = np.repeat(lines.template, np.diff(lines.value_offsets))
         kinds, counts = np.unique(np.stack([owner, place], axis=1), axis=0, return_counts=True)
-        kinds = kinds[(counts >= LEAST_VALUES) & (kinds[:, 0] < templates)].astype(np.int32)
-        return cls(templates, kinds.reshape(-1, 2), np.unique(_successions(rows, templates)[0]) if ordered else None)
+        kinds = kinds[(counts >= LEAST_VALUES) & (kinds[:, 0] < templates)].astype(np.int32).reshape(-1, 2)
+        successions = Successions.learn(rows, templates) if ordered else None
+        counts = rows.count_matrix(templates)
+        sets = KnownSets.learn(counts > 0) if ordered else None
+        return cls(templates, kinds, Rarity.learn(counts), successions, sets, watched, length)
 
     @property
     def columns(self):
@@ -89,10 +111,26 @@ class LogFeatures:
         counted = [Column("count", t) for t in range(self.templates + 1)]
         present = [Column("presence", t) for t in range(self.templates + 1)]
         values = [Column("value", int(t), int(p)) for t, p in self.places]
-        return counted + present + values + [Column("gap")] + ([] if self.pairs is None else [Column("order")])
+        order = [] if self.successions is None else [Column("succession")]
+        sets = [] if self.sets is None else [Column("set")]
+        tokens = [Column("token", place=p) for p in range(self.length)]
+        return [
+            *counted,
+            *present,
+            *values,
+            Column("gap"),
+            Column("rarity"),
+            *order,
+            *sets,
+            *map(Column, self.watched),
+            *tokens,
+        ]
 
-    def matrix(self, rows):
-        """float32 (rows, columns); NaN in a value column whose template is not in the row."""
+    def matrix(self, rows, leave_one_out=False):
+        """float32 (rows, columns); NaN in a value column whose template is not in the row.
+
+        leave_one_out: for the rows that were learnt from: known successions and sets as if each had not been there.
+        """
         counts = rows.count_matrix(self.templates)
         values = np.full((rows.size, len(self.places)), np.nan)
         lines = rows.lines
@@ -101,60 +139,51 @@ class LogFeatures:
             _largest_values(rows.offsets, rows.members, *arrays, values)
         gaps = np.zeros(rows.size)
         _longest_gaps(rows.offsets, rows.members, lines.timestamp, gaps)
-        parts = [np.log1p(counts), counts > 0, values, gaps[:, None]]
-        if self.pairs is not None:
-            parts.append(np.log1p(self._new_successions(rows))[:, None])
+        present = counts > 0
+        rarity = self.rarity.surprises(counts, leave_one_out)[0]
+        parts = [np.log1p(counts), present, values, gaps[:, None], rarity[:, None]]
+        if self.successions is not None:
+            parts.append(self.successions.surprises(rows, leave_one_out)[:, None])
+        if self.sets is not None:
+            parts.append(self.sets.surprises(present, leave_one_out)[:, None])
+        if self.watched:
+            parts.append(largest_signals(rows, self.watched))
+        if self.length:
+            parts.append(tokens(rows, self.templates, self.length))
         return np.concatenate(parts, axis=1, dtype=np.float32, casting="unsafe")
-
-    def _new_successions(self, rows):
-        pairs, owner = _successions(rows, self.templates)
-        return np.bincount(owner[~np.isin(pairs, self.pairs)], minlength=rows.size)
-
-    def first_new_succession(self, rows, row):
-        """(template before, template after, member) of the row's first succession that training never saw, or None."""
-        members = rows.members[rows.offsets[row] : rows.offsets[row + 1]]
-        ids = np.minimum(rows.lines.template[members], self.templates).astype(np.int64)
-        known = (ids[1:] < self.templates) & (ids[:-1] < self.templates)
-        new = np.flatnonzero(known & ~np.isin(_pair(ids[:-1], ids[1:], self.templates), self.pairs))
-        return None if not new.size else (int(ids[new[0]]), int(ids[new[0] + 1]), int(members[new[0] + 1]))
-
-    def skipped(self, before, after, present):
-        """Templates that training saw between these two, and that are not in `present`: int64 ids."""
-        first = _pair(before, 0, self.templates)
-        low, high = np.searchsorted(self.pairs, [first, first + self.templates])
-        between = self.pairs[low:high] - first
-        between = between[np.isin(_pair(between, after, self.templates), self.pairs)]
-        return between[~np.isin(between, present)]
 
     def state(self):
         """(JSON-able mapping, arrays) from which `from_state` makes the same features."""
-        arrays = {"value_places": self.places}
-        if self.pairs is not None:
-            arrays["known_successions"] = self.pairs
-        return {"templates": self.templates, "ordered": self.pairs is not None}, arrays
+        arrays = {"value_places": self.places, "counts_reached": self.rarity.reached}
+        if self.successions is not None:
+            arrays |= {"known_successions": self.successions.pairs, "succession_surprises": self.successions.nats}
+        if self.sets is not None:
+            arrays |= {"known_sets": self.sets.members.astype(np.uint8), "set_counts": self.sets.counts}
+        return {
+            "templates": self.templates, "ordered": self.successions is not None, "sets": self.sets is not None,
+            "watched": list(self.watched), "length": self.length,
+            "succession_rows": None if self.successions is None else self.successions.row_nats,
+        }, arrays  # fmt: skip
 
     @classmethod
     def from_state(cls, state, arrays):
         """The features that `state` described."""
-        templates, places = state["templates"], arrays["value_places"]
-        pairs = arrays["known_successions"] if state["ordered"] else None
+        templates, places, length = state["templates"], arrays["value_places"], state["length"]
         limits = (templates, MAX_VALUES)  # beyond them a table of places could take any amount of memory
         if places.ndim != 2 or places.shape[1] != 2 or not ((places >= 0) & (places < limits)).all():
             raise ValueError("its value places are not pairs of a template and a place")
-        if pairs is not None and (pairs.ndim != 1 or pairs.dtype != np.int64):
-            raise ValueError("its known successions are not int64 (pairs,)")
-        return cls(templates, places, pairs)
-
-
-def _pair(before, after, templates):
-    return before * (templates + 2) + after
-
-
-def _successions(rows, templates):
-    """(int64 pair numbers, the row of each) for every two lines of a row that follow each other."""
-    ids = np.minimum(rows.lines.template[rows.members], templates).astype(np.int64)
-    owner = rows.row_of_member()
-    # A template never seen is a finding of its own; that it follows or precedes anything would only say it again.
-    known = ids < templates
-    within = np.flatnonzero((owner[1:] == owner[:-1]) & known[1:] & known[:-1])
-    return _pair(ids[within], ids[within + 1], templates), owner[within]
+        if type(length) is not int or not 0 <= length <= MOST_TOKENS or not set(state["watched"]) <= set(SIGNALS):
+            raise ValueError("its features are of no known kind")
+        successions = sets = None
+        if state["ordered"]:
+            arrays_of = (arrays["known_successions"], arrays["succession_surprises"])
+            successions = Successions(templates, *arrays_of, state["succession_rows"])
+        if state["sets"]:
+            members, counts = arrays["known_sets"], arrays["set_counts"]
+            if members.ndim != 2 or members.shape != (counts.size, templates + 1) or not (counts > 0).all():
+                raise ValueError("its known sets are not those of its templates")
+            sets = KnownSets(members.astype(bool), counts)
+        reached = arrays["counts_reached"]
+        if reached.shape != (templates + 1, MOST_COUNT + 1) or reached.dtype != np.int64 or (reached < 0).any():
+            raise ValueError("its counts are not those of its templates")
+        return cls(templates, places, Rarity(reached), successions, sets, state["watched"], length)

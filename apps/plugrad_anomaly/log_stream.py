@@ -10,6 +10,7 @@ from plugrad_anomaly.novel import Novel
 from plugrad_anomaly.read import Chunk
 from plugrad_anomaly.scan import ScannedLines
 from plugrad_anomaly.scored import ScoredRows
+from plugrad_anomaly.signals import Watcher
 
 
 class PreparedLines(NamedTuple):
@@ -26,10 +27,12 @@ class LogStream:
 
     expected = "lines of text"
 
-    def __init__(self, detector):
+    def __init__(self, detector, on_reject=None):
+        """on_reject: for what a table may reject; every line of a log is in some row, or in no session."""
         self.detector = detector
         self.grouper = new_grouper(detector.grouping)
         self.novel = Novel()
+        self.watcher = None if detector.watch is None else Watcher(detector.watch)
 
     def boundary(self, data):
         """Where `read_chunks` may cut."""
@@ -49,7 +52,10 @@ class LogStream:
         if new.size:
             ids = ids.copy()
             ids[new] = unseen + self.novel.ids(scanned.hashes[new], chunk.data, scanned.starts[new], scanned.ends[new])
-        return self._scored(self.grouper.feed(chunk, scanned, ids, matched))
+        signals = None
+        if self.watcher is not None:
+            signals = self.watcher.feed(ids, scanned.timestamps, self.grouper.starts_file(chunk))
+        return self._scored(self.grouper.feed(chunk, scanned, ids, matched, signals))
 
     def finish(self):
         """The ScoredRows that are left at the end of the unit."""
@@ -59,16 +65,18 @@ class LogStream:
         """(JSON-able mapping, name -> array) of what was read and is not scored yet."""
         grouper, arrays = self.grouper.state()
         arrays = {f"grouper.{name}": array for name, array in arrays.items()}
+        if self.watcher is not None:
+            arrays |= {f"watcher.{name}": array for name, array in self.watcher.state().items()}
         return {"grouper": grouper, "novel": self.novel.state()}, arrays
 
     @classmethod
-    def restored(cls, detector, state, arrays):
+    def restored(cls, detector, state, arrays, on_reject=None):
         """The stream that `state` came from."""
-        stream = cls(detector)
+        stream = cls(detector, on_reject)
         stream.novel = Novel.from_state(state["novel"])
-        prefix = "grouper."
-        own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-        stream.grouper.restore(state["grouper"], own)
+        stream.grouper.restore(state["grouper"], _named("grouper.", arrays))
+        if stream.watcher is not None:
+            stream.watcher.restore(_named("watcher.", arrays))
         return stream
 
     def _scored(self, rows):
@@ -87,3 +95,7 @@ class LogStream:
             [rows.files[f] for f in lines.file[first]], lines.line_number[first], lines.line_number[last], rows.key,
             lines.timestamp[first], scores, LogExplainer(detector, rows, contributions, texts),
         )  # fmt: skip
+
+
+def _named(prefix, arrays):
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -4,44 +4,48 @@ import numpy as np
 
 from plugrad.errors import InputError
 from plugrad_anomaly.calibrate import LEAST_ROWS
-from plugrad_anomaly.detector import PATTERN, Detector
+from plugrad_anomaly.detector import Detector
 from plugrad_anomaly.features import LogFeatures
 from plugrad_anomaly.grouping import new_grouper, spans_files
 from plugrad_anomaly.layout import Layout
 from plugrad_anomaly.log_stream import LogStream
+from plugrad_anomaly.log_training import SeenLines, blocks_of, fit_rows
 from plugrad_anomaly.read import read_chunks
 from plugrad_anomaly.rows import Rows
 from plugrad_anomaly.scored import score_files
+from plugrad_anomaly.signals import Watch
 from plugrad_anomaly.templates import Templates
-
-# The least deviation to divide a column by, in its own units: logarithms of counts, values and seconds.
-FLOORS = {"count": 0.1, "presence": 0.1, "value": 0.05, "gap": 0.1, "order": 0.1}
-BLOCK_OF = {"count": PATTERN, "presence": PATTERN, "value": "values", "gap": "gaps", "order": "order"}
 
 
 class LogDetector:
-    """Everything that scoring a log needs: grouping, templates, features, detector.
+    """Everything that scoring a log needs: grouping, templates, features, watch, detector.
 
-    grouping: see `grouping.new_grouper`. layout: Layout, of its lines.
+    grouping: see `grouping.new_grouper`. layout: Layout, of its lines. watch: what is watched from line to line (see
+    `signals.py`), or None.
     """
 
     kind = "log"
 
-    def __init__(self, layout, grouping, templates, features, detector, held_out_seconds=None):
-        self.layout, self.grouping = layout, grouping
-        self.templates, self.features, self.detector = templates, features, detector
+    def __init__(self, layout, grouping, templates, features, watch, detector, held_out_seconds=None):
+        self.layout, self.grouping, self.templates, self.features = layout, grouping, templates, features
+        self.watch, self.detector = watch, detector
         self.held_out_seconds = held_out_seconds  # the time that the held-out rows cover, None without times
 
     @classmethod
-    def fit(cls, paths, grouping, train, say=lambda text: None, layout=None):
-        """Learn from log files whose lines are normal. Raises InputError for files that give too few rows."""
+    def fit(cls, paths, grouping, train, say=lambda text: None, contamination=0.0, sequence=False, layout=None):
+        """Learn from log files whose lines are normal, but for a share `contamination`. sequence: learn their order.
+
+        Raises InputError for files that give too few rows.
+        """
         templates = Templates()
         grouper = new_grouper(grouping)
         layout = layout or Layout()
-        parts = [rows for rows in _grouped(paths, layout, grouper, templates.learn) if rows.size]
+        seen = SeenLines()
+        parts = [rows for rows in _grouped(paths, layout, grouper, templates, seen) if rows.size]
         rows = Rows.join(parts)
-        template = templates.settle()[rows.lines.template]
-        rows = rows._replace(lines=rows.lines._replace(template=template))
+        final = templates.settle()
+        rows = rows._replace(lines=rows.lines._replace(template=final[rows.lines.template]))
+        seen.settle(final)
         _say_what_was_read(rows, templates, grouper, layout, say)
         if rows.size < 2 * LEAST_ROWS:
             raise InputError(
@@ -49,17 +53,12 @@ class LogDetector:
                 f"give more lines{'' if 'group_by' in grouping else ', or a smaller --window-lines'}",
                 paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more",
             )
-        features = LogFeatures.learn(rows, len(templates), ordered="group_by" in grouping)
-        kinds = np.array([column.kind for column in features.columns])
-        blocks = {}
-        for kind in dict.fromkeys(kinds):
-            blocks.setdefault(BLOCK_OF[kind], []).extend(np.flatnonzero(kinds == kind))
-        floors = np.array([FLOORS[kind] for kind in kinds])
-        detector = Detector.fit(features.matrix(rows), blocks, floors, train)
+        ordered = "group_by" in grouping
+        features, watch, detector = fit_rows(rows, seen, len(templates), ordered, train, contamination, sequence)
         times = rows.lines.timestamp[rows.members[rows.offsets[:-1]]][-detector.held_out_scores().size :]
         known = times[~np.isnan(times)]
         seconds = float(np.ptp(known)) if known.size else 0.0
-        return cls(layout, grouping, templates, features, detector, seconds or None)
+        return cls(layout, grouping, templates, features, watch, detector, seconds or None)
 
     def units(self, paths):
         """Which files are scored together: each by itself, or all where a session may go on in the next one."""
@@ -67,11 +66,11 @@ class LogDetector:
 
     def stream(self, on_reject=None):
         """A LogStream for one unit; any line can be scored, so nothing is rejected."""
-        return LogStream(self)
+        return LogStream(self, on_reject)
 
     def stream_from(self, state, arrays, on_reject=None):
         """The LogStream that goes on from a `state`."""
-        return LogStream.restored(self, state, arrays)
+        return LogStream.restored(self, state, arrays, on_reject)
 
     def score(self, paths):
         """Yield ScoredRows for log files, in order."""
@@ -82,7 +81,10 @@ class LogDetector:
         features, arrays = self.features.state()
         detector, more = self.detector.state()
         state = {"grouping": self.grouping, "features": features, "detector": detector}
-        state |= {"held_out_seconds": self.held_out_seconds, "layout": self.layout.state()}
+        state |= {"held_out_seconds": self.held_out_seconds, "layout": self.layout.state(), "watch": None}
+        if self.watch is not None:
+            state["watch"], watched = self.watch.state()
+            arrays |= watched
         templates = self.templates.state()
         arrays |= more | {f"template_{name}": templates.pop(name) for name in ("hashes", "ids")}
         return state | {"templates": templates}, arrays
@@ -97,19 +99,28 @@ class LogDetector:
             raise ValueError("its templates and features do not fit together")
         new_grouper(state["grouping"])
         features = LogFeatures.from_state(state["features"], arrays)
+        watch = state["watch"]
+        watch = None if watch is None else Watch.from_state(watch, arrays, len(templates))
+        if features.watched and watch is None:
+            raise ValueError("its features need signals that nothing watches for")
         detector = Detector.from_state(state["detector"], arrays, model, len(features.columns))
+        if any(not np.array_equal(detector.blocks.get(n), c) for n, c in blocks_of(features)[0].items()):
+            raise ValueError("its blocks are not those of its features")
         seconds = state["held_out_seconds"]
         if seconds is not None and not 0 < float(seconds) < np.inf:
             raise ValueError("its held-out rows cover no time")
-        return cls(Layout.from_state(state["layout"]), state["grouping"], templates, features, detector, seconds)
+        layout = Layout.from_state(state["layout"])
+        return cls(layout, state["grouping"], templates, features, watch, detector, seconds)
 
 
-def _grouped(paths, layout, grouper, ids_of):
-    """Yield the Rows that close after each chunk of the files."""
+def _grouped(paths, layout, grouper, templates, seen):
+    """Yield the Rows that close after each chunk of the files; templates are learnt, all lines added to `seen`."""
     for path in paths:
         for chunk in read_chunks(path, boundary=layout.boundary):
             chunk, scanned = layout.scan(chunk)
-            yield grouper.feed(chunk, scanned, ids_of(scanned.hashes, chunk.data, scanned.starts, scanned.ends))
+            ids = templates.learn(scanned.hashes, chunk.data, scanned.starts, scanned.ends)
+            seen.add(ids, scanned.timestamps, chunk.line_numbers(ids.size), grouper.starts_file(chunk))
+            yield grouper.feed(chunk, scanned, ids)
     yield grouper.finish()
 
 

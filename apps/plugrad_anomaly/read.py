@@ -10,13 +10,14 @@ import numpy as np
 
 from plugrad.errors import InputError
 from plugrad_anomaly import compression
-from plugrad_anomaly.compression import READ_BYTES, Decompressed, Joined, read_some
+from plugrad_anomaly.compression import READ_BYTES, Decompressed, Joined, read_as_far, read_some
 
 NEWLINE = 10
 SEARCHED_BYTES = 1 << 16  # at the end of a chunk, for its last newline, before all of it is
 MOST_RECORD_BYTES = (
     1 << 24
 )  # of a line, or a record of several, that has no end after so many bytes, the rest is skipped
+MOST_LINES = 1 << 17  # of a chunk: what is kept of a line takes more memory than a short one itself
 HEAD_BYTES = 1 << 16  # how much of a file is looked at to tell text from binary
 
 # Text does hold these: backspace to carriage return, and the escape of coloured terminal output.
@@ -72,7 +73,9 @@ def last_line_end(data):
     return max(0, data.size - SEARCHED_BYTES) + int(newlines[-1]) + 1 if newlines.size else 0
 
 
-def read_chunks(path, chunk_bytes=4 << 20, boundary=last_line_end, expected="lines of text") -> Iterator[Chunk]:
+def read_chunks(
+    path, chunk_bytes=4 << 20, boundary=last_line_end, expected="lines of text", start=(0, 1), opened=None
+) -> Iterator[Chunk]:
     """Yield the lines of a file, in order, as Chunks of about chunk_bytes bytes.
 
     path: a file, plain, gzip, zst, bzip2 or xz (told by its first bytes, not by its name; members may follow one
@@ -80,8 +83,11 @@ def read_chunks(path, chunk_bytes=4 << 20, boundary=last_line_end, expected="lin
     chunk_bytes: how much is read at a time. A longer line is kept whole, up to MOST_RECORD_BYTES, so that memory is
         bounded whatever is in the file.
     boundary: function of uint8 (bytes,) that start a record: the last position at which they may be cut, 0 for none.
-        Records of several lines, such as rows of CSV with quoted line ends, have their own.
+        Records of several lines, such as rows of CSV with quoted line ends, have their own. None: behind lines.
     expected: what the file should hold, for messages.
+    start: (offset, line) where to begin, as `end` of a Chunk and the number of the line behind it: a plain file is
+        read from there, a compressed one is decompressed up to it. The chunks are those of a reading from the start.
+    opened: called with the raw file once it is open; its `tell()` says how far reading has come in it.
 
     Raises InputError, at the first step of the iteration, where the file is missing, unreadable, a folder,
     empty or binary, wherever a compressed stream turns out to be cut or damaged, and at the end of a file that
@@ -90,43 +96,50 @@ def read_chunks(path, chunk_bytes=4 << 20, boundary=last_line_end, expected="lin
     if chunk_bytes < 1:
         raise ValueError(f"chunk_bytes must be at least 1, got {chunk_bytes}")
     shown = _shown(path)
-    with open_text(path, expected) as stream:
-        yield from _cut(stream, shown, chunk_bytes, boundary)
+    offset, line = start
+    with open_bytes(path, opened) if offset else open_text(path, expected, opened) as stream:
+        _skip(stream, offset, shown)
+        yield from _cut(stream, shown, chunk_bytes, boundary or last_line_end, offset, line)
         _check_length(_innermost(stream), shown)
 
 
-def open_text(path, expected="lines of text") -> io.BufferedReader:
+def open_text(path, expected="lines of text", opened=None) -> io.BufferedReader:
     """`open_bytes` for a file that must look like text; expected: what it should hold, for the message.
 
     Raises InputError also where the file is empty or binary.
     """
     shown = _shown(path)
-    stream = open_bytes(path)
+    stream = open_bytes(path, opened)
     try:
-        head = read_some(stream, HEAD_BYTES, shown)
+        head, failure = read_as_far(stream, HEAD_BYTES, shown)
+        if failure is not None and not head:
+            raise failure
         _check_text(head, shown, expected)
     except BaseException:
         stream.close()
         raise
-    return io.BufferedReader(Joined(head, stream, shown), READ_BYTES)
+    return io.BufferedReader(Joined(head, stream, shown, failure), READ_BYTES)
 
 
-def open_bytes(path) -> io.BufferedReader:
+def open_bytes(path, opened=None) -> io.BufferedReader:
     """Open a file for reading bytes; a compressed one is decompressed on the way.
 
-    path: as in `read_chunks`. Closing what comes back closes the file, but never standard input.
+    path, opened: as in `read_chunks`. Closing what comes back closes the file, but never standard input.
 
     Raises InputError where the file is missing, unreadable or a folder; reading from what comes back raises
     it where a compressed stream is cut or damaged.
     """
     shown = _shown(path)
     if path == "-":
-        file = sys.stdin.buffer
+        # Not the buffered reader: Python cannot end while a thread that waits for input holds its lock.
+        file = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
     else:
         try:
             file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by the reader that is returned
         except OSError as error:
             raise cannot_open(error, shown) from None
+    if opened is not None:
+        opened(file)
     # Two reads may be needed: a pipe hands over what is there, be it a single byte.
     head = read_some(file, compression.HEAD_BYTES, shown)
     kind = compression.kind_of(head)
@@ -176,29 +189,59 @@ def _is_utf16(data):
     return data[:2].tobytes() in (b"\xff\xfe", b"\xfe\xff") or (share.max() > 0.5 and share.min() < 0.1)
 
 
-def _cut(stream, shown, chunk_bytes, boundary):
+def _skip(stream, offset, shown):
+    """Go on to `offset` in the (decompressed) file."""
+    raw = stream.raw
+    if offset and type(raw) is Joined and raw.file.seekable():
+        raw.head = b""
+        raw.file.seek(offset)
+        return
+    while offset:
+        part = read_some(stream, min(offset, READ_BYTES), shown)
+        if not part:
+            return
+        offset -= len(part)
+
+
+def _cut(stream, shown, chunk_bytes, boundary, offset, first_line):
     carried = np.empty(0, dtype=np.uint8)  # the start of a record whose end was not read yet
-    offset, first_line = 0, 1
     while True:
-        # Reading at least as much as is carried keeps the copying linear in the length of a long line.
-        wanted = max(chunk_bytes, carried.size)
+        # Reading at least as much as is carried keeps the copying linear in the length of a long line; reading up to
+        # multiples of chunk_bytes gives the same chunks wherever it began.
+        wanted = max(chunk_bytes, carried.size) - (offset + carried.size) % chunk_bytes
         buffer = np.empty(carried.size + wanted, dtype=np.uint8)
         buffer[: carried.size] = carried
-        part = read_some(stream, wanted, shown)
+        part, failure = read_as_far(stream, wanted, shown)
         size = carried.size + len(part)
         buffer[carried.size : size] = np.frombuffer(part, dtype=np.uint8)
-        at_end = len(part) < wanted
+        at_end = failure is None and len(part) < wanted
         cut = size if at_end else boundary(buffer[:size])
         carried, skipped = buffer[cut:size], 0
-        if not cut and size >= MOST_RECORD_BYTES:
+        if not cut and size >= MOST_RECORD_BYTES and failure is None:
             cut, (skipped, carried) = size, _skip_line(stream, shown)
-        if cut:
-            chunk = Chunk(buffer[:cut], shown, offset, first_line, skipped)
+        behind = offset + cut
+        for piece in _pieces(buffer[:cut], boundary):
+            chunk = Chunk(piece, shown, offset, first_line, skipped if offset + piece.size == behind else 0)
             yield chunk
             offset = chunk.end
-            first_line += int(np.count_nonzero(chunk.data == NEWLINE)) + (skipped > 0)
+            first_line += int(np.count_nonzero(piece == NEWLINE)) + (chunk.skipped > 0)
+        if failure is not None:  # the whole lines before the damage are good
+            raise failure
         if at_end:
             return
+
+
+def _pieces(data, boundary):
+    """Yield data, uint8 of whole records, in pieces of about MOST_LINES lines at most, each with memory of its own."""
+    while np.count_nonzero(data == NEWLINE) > MOST_LINES:
+        limit = int(np.flatnonzero(data == NEWLINE)[MOST_LINES - 1]) + 1
+        cut = boundary(data[:limit])
+        if not cut:
+            break
+        yield data[:cut].copy()
+        data = data[cut:]
+    if data.size:
+        yield data
 
 
 def _skip_line(stream, shown):

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from plugrad_anomaly.signals import WIDTH
+
 _BLOCK_CELLS = 1 << 22  # cells that `count_matrix` counts at a time
 
 
@@ -15,6 +17,7 @@ class Lines(NamedTuple):
     byte_offset: int64 (k,), where the line starts in the decompressed file.
     timestamp: float64 (k,), seconds since 1970-01-01 UTC, NaN where the line has none.
     file: int32 (k,), index of the file in the order of reading, from 0.
+    signals: float32 (k, signals.WIDTH), what the lines before make of this one; 0 where nothing was watched.
     value_offsets: int64 (k + 1,); values: float64 (v,). The values of line i, as `scan` finds them, are
         values[value_offsets[i]:value_offsets[i + 1]].
     """
@@ -24,6 +27,7 @@ class Lines(NamedTuple):
     timestamp: np.ndarray
     byte_offset: np.ndarray
     file: np.ndarray
+    signals: np.ndarray
     value_offsets: np.ndarray
     values: np.ndarray
 
@@ -32,7 +36,7 @@ class Lines(NamedTuple):
         lengths = np.diff(self.value_offsets)[index]
         offsets = offsets_of(lengths)
         source = np.repeat(self.value_offsets[index] - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return Lines(*(a[index] for a in self[:5]), offsets, self.values[source])
+        return Lines(*(a[index] for a in self[:6]), offsets, self.values[source])
 
     def arrays(self):
         """name -> array, for a state; `Lines(**arrays)` makes the same lines."""
@@ -44,7 +48,7 @@ class Lines(NamedTuple):
         if not parts:
             parts = [no_lines()]
         lengths = np.concatenate([np.diff(p.value_offsets) for p in parts])
-        columns = [np.concatenate(column) for column in zip(*(p[:5] for p in parts), strict=True)]
+        columns = [np.concatenate(column) for column in zip(*(p[:6] for p in parts), strict=True)]
         return cls(*columns, offsets_of(lengths), np.concatenate([p.values for p in parts]))
 
 
@@ -114,7 +118,8 @@ class Rows(NamedTuple):
 def no_lines():
     """Lines without a line."""
     kinds = (np.int32, np.int64, np.float64, np.int64, np.int32)
-    return Lines(*(np.empty(0, dtype=k) for k in kinds), np.zeros(1, dtype=np.int64), np.empty(0))
+    signals = np.empty((0, WIDTH), dtype=np.float32)
+    return Lines(*(np.empty(0, dtype=k) for k in kinds), signals, np.zeros(1, dtype=np.int64), np.empty(0))
 
 
 def no_rows(files):
@@ -126,7 +131,8 @@ class Grouper:
     """What the groupings share: the numbering of files, the Lines of a chunk, and how they are used.
 
     `match(chunk, scanned)` finds what `feed` needs beside the scan; it changes nothing, so a thread may run it ahead.
-    `feed(chunk, scanned, ids, matched)` adds a chunk and gives the Rows that close with it; `finish()` gives the rest.
+    `feed(chunk, scanned, ids, matched, signals)` adds a chunk and gives the Rows that close with it; `finish()` gives
+    the rest.
     `state()` between two calls is (JSON-able mapping, name -> array); `restore` puts a fresh grouper into that state.
     """
 
@@ -136,22 +142,24 @@ class Grouper:
     def match(self, chunk, scanned):
         """Nothing, for groupings that look at line numbers or times alone."""
 
-    def _starts_file(self, chunk):
+    def starts_file(self, chunk):
         """Whether a file starts with this chunk: the same path may be read twice."""
         return chunk.offset == 0 or not self.files or self.files[-1] != chunk.path
 
     def _begin(self, chunk):
-        if self._starts_file(chunk):
+        if self.starts_file(chunk):
             self.files.append(chunk.path)
 
-    def _lines(self, chunk, scanned, ids):
+    def _lines(self, chunk, scanned, ids, signals):
         n = scanned.starts.size
+        signals = np.zeros((n, WIDTH), dtype=np.float32) if signals is None else signals
         return Lines(
             np.asarray(ids, dtype=np.int32),
             chunk.line_numbers(n),
             scanned.timestamps,
             chunk.line_offsets(scanned.starts),
             np.full(n, len(self.files) - 1, dtype=np.int32),
+            signals,
             scanned.value_offsets,
             scanned.values,
         )

@@ -91,7 +91,7 @@ class Sessions(Grouper):
         found = [(i, key) for i, key in found if key]
         return np.array([i for i, _ in found], dtype=np.int64), [key for _, key in found]
 
-    def feed(self, chunk, scanned, ids, matched=None) -> Rows:
+    def feed(self, chunk, scanned, ids, matched=None, signals=None) -> Rows:
         """Add the lines of a chunk (arguments as for windows); the sessions that close with it."""
         self._begin(chunk)
         line, keys = self.match(chunk, scanned) if matched is None else matched
@@ -108,7 +108,7 @@ class Sessions(Grouper):
         used, position = np.unique(line, return_inverse=True)
         self.unmatched += scanned.starts.size - used.size
         if used.size:
-            self._lines_open.append(self._lines(chunk, scanned, ids).take(used))
+            self._lines_open.append(self._lines(chunk, scanned, ids, signals).take(used))
             self._members.append(position + self._line_count)
             self._sessions.append(session)
             self._line_count += used.size

@@ -1,31 +1,69 @@
 """From files to a trained detector: what `train`, `diff` and the Python classes share."""
 
 from plugrad.errors import InputError
-from plugrad_anomaly.model import train_autoencoders
+from plugrad_anomaly.model import KINDS, default_configuration, sizes_of, train_autoencoders, train_sequence
 
 DEFAULT_GROUPING = {"window_lines": 20}
 
 
-def fit_logs(files, grouping=None, seed=0, epochs=None, say=lambda text: None, layout=None):
+class _Shown(Exception):
+    """Carries a configuration out of a training that should not begin."""
+
+    def __init__(self, configuration):
+        super().__init__()
+        self.configuration = configuration
+
+
+def fit_logs(files, grouping=None, seed=0, epochs=None, say=lambda text: None, **options):
     """(LogDetector, Histories) learnt from log files.
 
-    grouping: see `grouping.new_grouper`. layout: Layout, None to find out.
+    grouping: see `grouping.new_grouper`. options: contamination, the share of rows that may be odd; model_kind, "dense"
+    or "sequence"; configuration, a member's model as data (see `model.build`), None for the default; layout, a Layout.
     """
+    layout = options.pop("layout", None)
+    train, histories, contamination, sequence = _trainer(seed, epochs, say, **options)
+    return _fit_logs(files, grouping, train, say, contamination, sequence, layout), histories
+
+
+def fit_tables(files, id_column=None, seed=0, epochs=None, say=lambda text: None, **options):
+    """(TableDetector, Histories) learnt from CSV files; options: configuration, as for `fit_logs`."""
+    from plugrad_anomaly.tables import TableDetector
+
+    train, histories, _, _ = _trainer(seed, epochs, say, **options)
+    return TableDetector.fit(files, id_column, train, say), histories
+
+
+def log_configuration(files, grouping=None, model_kind="dense", say=lambda text: None, layout=None):
+    """The configuration of the default model for log files, with the sizes of these data; nothing is trained."""
+    sequence = model_kind == "sequence"
+    return _configuration(lambda train: _fit_logs(files, grouping, train, say, 0.0, sequence, layout))
+
+
+def table_configuration(files, id_column=None, say=lambda text: None):
+    """The configuration of the default model for CSV files, with the sizes of these data; nothing is trained."""
+    from plugrad_anomaly.tables import TableDetector
+
+    return _configuration(lambda train: TableDetector.fit(files, id_column, train, say))
+
+
+def _fit_logs(files, grouping, train, say, contamination, sequence, layout):
     from plugrad_anomaly.grouping import new_grouper
     from plugrad_anomaly.logs import LogDetector
 
     grouping = grouping or DEFAULT_GROUPING
     new_grouper(grouping)  # a bad pattern is said before the files are read
-    train, histories = _trainer(seed, epochs, say)
-    return LogDetector.fit(files, grouping, train, say, layout), histories
+    return LogDetector.fit(files, grouping, train, say, contamination, sequence, layout)
 
 
-def fit_tables(files, id_column=None, seed=0, epochs=None, say=lambda text: None):
-    """(TableDetector, Histories) learnt from CSV files."""
-    from plugrad_anomaly.tables import TableDetector
+def _configuration(fit):
+    def train(fitted, held_out):
+        kind = "sequence" if fitted.dtype.kind == "i" else "dense"
+        raise _Shown(default_configuration(kind, sizes_of(fitted, held_out)))
 
-    train, histories = _trainer(seed, epochs, say)
-    return TableDetector.fit(files, id_column, train, say), histories
+    try:
+        fit(train)
+    except _Shown as shown:
+        return shown.configuration
 
 
 def input_kind(files, kind="auto"):
@@ -45,12 +83,17 @@ def _plain_name(name):
     return name
 
 
-def _trainer(seed, epochs, say):
+def _trainer(seed, epochs, say, contamination=0.0, model_kind="dense", configuration=None):
+    if model_kind not in KINDS:
+        raise InputError(f"no such kind of model: {model_kind!r}; expected {' or '.join(KINDS)}")
+    if not 0 <= contamination < 0.5:
+        raise InputError(f"the contamination must be a share from 0 to below 0.5, got {contamination:g}")
     histories = []
+    fit = train_sequence if model_kind == "sequence" else train_autoencoders
 
     def train(fitted, held_out):
-        layer, found = train_autoencoders(fitted, held_out, seed, epochs, say)
-        histories.extend(found)
+        layer, found = fit(fitted, held_out, seed, epochs, say, configuration)
+        histories[:] = found  # with a contamination it trains twice, and the second time counts
         return layer
 
-    return train, histories
+    return train, histories, contamination, model_kind == "sequence"

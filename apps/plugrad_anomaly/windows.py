@@ -14,17 +14,17 @@ MOST_LINES = 1_000_000
 class _FileWindows(Grouper):
     """Windows never span files: what is left at the end of one is a row of its own."""
 
-    def feed(self, chunk, scanned, ids, matched=None) -> Rows:
+    def feed(self, chunk, scanned, ids, matched=None, signals=None) -> Rows:
         """The windows that close with this chunk, behind the rest of the file before, if a new one starts.
 
         chunk: Chunk, in the order in which `read_chunks` yields them.
         scanned: its ScannedLines.
         ids: int32 (lines,), from `Templates`.
-        matched: from `match`.
+        matched: from `match`. signals: of the lines, from a Watcher.
         """
-        rest = self.finish() if self.files and self._starts_file(chunk) else None
+        rest = self.finish() if self.files and self.starts_file(chunk) else None
         self._begin(chunk)
-        rows = self._add(self._lines(chunk, scanned, ids))
+        rows = self._add(self._lines(chunk, scanned, ids, signals))
         return rows if rest is None else Rows.join([rest, rows])
 
     def _windows(self, starts, ends, lines):

@@ -1,18 +1,26 @@
-"""Scored rows → CSV, JSON lines, or a table to read; in order, whole or not at all."""
+"""Scored rows → CSV, JSON lines, or a table to read: whole blocks of rows at a time."""
 
 import contextlib
-import csv
-import io
 import json
+import re
 import sys
-from datetime import UTC, datetime
 
 import numpy as np
 
+from plugrad.errors import InputError
 from plugrad.files import atomic_write
 
 FORMATS = ("csv", "jsonl", "table")
 CSV_COLUMNS = ["file", "line", "last_line", "row", "id", "timestamp", "score", "threshold", "anomaly", "reasons"]
+# 0001-01-01 to 9999-12-31, in seconds since 1970: what ISO 8601 writes with four digits.
+_FIRST_SECOND, _END_SECOND = -62_135_596_800, 253_402_300_800
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# What makes a spreadsheet take a cell for a formula; some take the full-width signs too.
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+_CONTROL = {c: f"\\x{c:02x}" for c in (*range(32), *range(127, 160))}
+_CONTROL_BUT_SPACE = {c: text for c, text in _CONTROL.items() if chr(c) not in "\t\n\r"}
+_JSON_CONTROL = {c: f"\\u{c:04x}" for c in range(127, 160)}  # those below 32 json escapes by itself
+_QUOTED = re.compile(r'[",\r\n]')
 
 
 @contextlib.contextmanager
@@ -20,88 +28,202 @@ def output(path):
     """A binary file for results: standard output for None or "-", else a file that appears when all is written."""
     if path is None or path == "-":
         sys.stdout.flush()
-        yield sys.stdout.buffer
+        yield _Whole(sys.stdout.buffer)
         sys.stdout.buffer.flush()
     else:
         with atomic_write(path) as file:
             yield file
 
 
+class _Whole:
+    """A file whose `write` writes everything: with PYTHONUNBUFFERED, standard output may take a part."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def write(self, content):
+        """Write all bytes of `content`."""
+        rest = memoryview(content)
+        while rest:
+            rest = rest[self.file.write(rest) :]
+
+
 class Writer:
-    """Writes scored rows in one of the FORMATS to a binary file; call `rows` for each ScoredRows, then `end`.
+    """Writes scored rows in one of the FORMATS to a binary file: `rows` for each ScoredRows, `end` at the end.
 
     threshold: rows above it are anomalies, and only those are explained. In the format "table" only they are shown.
+    header: False leaves the line of column names out.
+
+    count, anomalies: rows written so far, and those above the threshold. columns: names of the passed-through columns,
+    None before the first row tells them; rows with others raise InputError, as a table has but one header.
     """
 
-    def __init__(self, file, form, threshold):
-        self.file, self.threshold = file, threshold
-        self.write_row = {"csv": self._csv, "jsonl": self._jsonl, "table": self._table}[form]
+    def __init__(self, file, form, threshold, header=True):
+        self.file, self.form, self.threshold, self.header = file, form, threshold, header and form == "csv"
         self.count = self.anomalies = 0
-        self.header = CSV_COLUMNS if form == "csv" else None
+        self.columns = None
+        self._before = 0  # rows of units before this one
 
-    def rows(self, scored):
-        """Write all rows of a ScoredRows."""
-        if self.header:  # with the first rows, not before: an input that cannot be read leaves nothing in the output
-            self._line(self.header)
-            self.header = None
+    @property
+    def unit_count(self):
+        """Rows written since `begin_unit`."""
+        return self.count - self._before
+
+    def begin_unit(self):
+        """Rows count from 1 again."""
+        self._before = self.count
+
+    def rows(self, scored, numbers=None, explain_all=False):
+        """Write all rows of a ScoredRows.
+
+        numbers: of the rows in their unit; None: they follow those before. explain_all: not the anomalies alone.
+        """
+        if not scored.size:
+            return
+        self.begin(list(scored.passed), scored.files[0])
         flags = scored.scores > self.threshold
-        for i in range(len(scored.ids)):
-            self.write_row(self._record(scored, i, bool(flags[i])), scored.first_lines[i] != scored.last_lines[i])
-        self.count += len(scored.ids)
+        reasons = {i: scored.reasons(i) for i in np.flatnonzero(flags | explain_all).tolist()}
+        first = self.unit_count + 1
+        block = _Block(scored, flags.tolist(), reasons, self.threshold, numbers or range(first, first + scored.size))
+        text = {"csv": block.csv, "jsonl": block.jsonl, "table": block.table}[self.form]()
+        self.file.write(text.encode("utf-8", "replace"))
+        self.count += scored.size
         self.anomalies += int(flags.sum())
 
-    def _record(self, scored, i, anomaly):
-        return {
-            "file": scored.files[i],
-            "line": int(scored.first_lines[i]),
-            "last_line": int(scored.last_lines[i]),
-            "row": self.count + i + 1,
-            "id": scored.ids[i] or None,
-            "timestamp": timestamp_text(scored.timestamps[i]),
-            "score": round(float(scored.scores[i]), 4),
-            "threshold": round(float(self.threshold), 4),
-            "anomaly": anomaly,
-            "reasons": scored.reasons(i) if anomaly else [],
-        }
+    def begin(self, columns, path=None):
+        """Fix the passed-through columns, and write the header if that is still to come."""
+        if self.columns is None:
+            self.columns = columns
+            if self.header:
+                self.file.write(header_line(columns))
+        elif self.form == "csv" and columns != self.columns:
+            known = ", ".join(map(repr, self.columns)) or "none"
+            raise InputError(f"passes other columns through than the file before it; expected {known}", path)
 
-    def _jsonl(self, record, spans):
-        self.file.write(json.dumps(record, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n")
+    def end(self):
+        """Write what is due even where no row came: the header."""
+        if self.columns is None:
+            self.begin([])
 
-    def _csv(self, record, spans):
-        reasons = "; ".join(r["text"] for r in record["reasons"])
-        values = [record[name] for name in CSV_COLUMNS[:-1]]
-        self._line(["" if v is None else str(v).lower() if isinstance(v, bool) else v for v in [*values, reasons]])
 
-    def _line(self, cells):
-        text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerow(cells)
-        self.file.write(text.getvalue().encode("utf-8", "replace"))
+def header_line(columns):
+    """The CSV line of column names, as bytes; columns: names of the passed-through ones."""
+    return csv_line([*passed_names(columns), *CSV_COLUMNS])
 
-    def _table(self, record, spans):
-        if not record["anomaly"]:
-            return
-        place = f"{record['file']}:{record['line']}" + (f"-{record['last_line']}" if spans else "")
-        title = "  ".join(
-            part for part in (f"{record['score']:7.2f}", place, record["id"], record["timestamp"]) if part
+
+def passed_names(columns):
+    """Names of passed-through columns in the output: those that are also ours get `input_` in front."""
+    taken, names = {*CSV_COLUMNS}, []
+    for name in columns:
+        while name in taken:
+            name = "input_" + name
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def csv_cell(text):
+    """A text as one CSV cell: quoted where need be, nothing that a spreadsheet runs or a terminal obeys."""
+    if not text.isprintable():
+        text = text.translate(_CONTROL_BUT_SPACE)
+    if len(text) > 1 and text.startswith(_FORMULA) and not _NUMBER.fullmatch(text):
+        text = "'" + text
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
+
+
+def json_text(value):
+    """A JSON-able value as JSON in which no control character is left, not even those that JSON allows."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return text if text.isprintable() else text.translate(_JSON_CONTROL)
+
+
+class _Block:
+    """The rows of a ScoredRows as text; columns are made one by one, which takes a tenth of the time of records."""
+
+    def __init__(self, scored, flags, reasons, threshold, numbers):
+        self.scored, self.reasons, self.numbers = scored, reasons, numbers
+        self.flags = ["true" if flag else "false" for flag in flags]
+        self.threshold = repr(round(float(threshold), 4))
+        self.scores = np.round(scored.scores, 4).tolist()
+
+    def csv(self):
+        scored, size = self.scored, self.scored.size
+        reasons = [""] * size
+        for i, found in self.reasons.items():
+            reasons[i] = csv_cell("; ".join(reason["text"] for reason in found))
+        columns = [
+            *([csv_cell(cell) for cell in cells] for cells in scored.passed.values()),
+            _each(scored.files, csv_cell), map(str, scored.first_lines.tolist()), map(str, scored.last_lines.tolist()),
+            map(str, self.numbers), _each(scored.ids, csv_cell), timestamp_texts(scored.timestamps),
+            map(repr, self.scores), [self.threshold] * size, self.flags, reasons,
+        ]  # fmt: skip
+        return "\n".join(map(",".join, zip(*columns, strict=True))) + "\n"
+
+    def jsonl(self):
+        scored, size = self.scored, self.scored.size
+        reasons = ["[]"] * size
+        for i, found in self.reasons.items():
+            reasons[i] = json_text(found)
+        times = [f'"{text}"' if text else "null" for text in timestamp_texts(scored.timestamps)]
+        passed = [""] * size
+        for name, cells in zip(passed_names(scored.passed), scored.passed.values(), strict=True):
+            key = json_text(name)
+            passed = [f"{before}{key}: {json_text(cell)}, " for before, cell in zip(passed, cells, strict=True)]
+        columns = (
+            passed, _each(scored.files, json_text), scored.first_lines.tolist(), scored.last_lines.tolist(),
+            self.numbers, _each(scored.ids, lambda text: json_text(text or None)), times, self.scores, self.flags,
+            reasons,
+        )  # fmt: skip
+        limit = self.threshold
+        return "".join(
+            f'{{{before}"file": {file}, "line": {line}, "last_line": {last}, "row": {row}, "id": {name}, '
+            f'"timestamp": {time}, "score": {score!r}, "threshold": {limit}, "anomaly": {flag}, "reasons": {why}}}\n'
+            for before, file, line, last, row, name, time, score, flag, why in zip(*columns, strict=True)
         )
-        lines = [title]
-        for reason in record["reasons"]:
-            where = (
-                f"  ({reason['file']}:{reason['line']})"
-                if reason.get("line") and (spans or reason["file"] != record["file"])
-                else ""
-            )
-            lines.append(f"         {reason['text']}{where}")
-        self.file.write(("\n".join(printable(line) for line in lines) + "\n").encode("utf-8", "replace"))
+
+    def table(self):
+        scored = self.scored
+        lines = []
+        for i, found in self.reasons.items():
+            first, last = int(scored.first_lines[i]), int(scored.last_lines[i])
+            place = f"{scored.files[i]}:{first}" + (f"-{last}" if last != first else "")
+            time = timestamp_text(scored.timestamps[i])
+            lines.append("  ".join(part for part in (f"{self.scores[i]:7.2f}", place, scored.ids[i], time) if part))
+            for reason in found:
+                elsewhere = last != first or reason.get("file") != scored.files[i]
+                where = f"  ({reason['file']}:{reason['line']})" if reason.get("line") and elsewhere else ""
+                lines.append(f"         {reason['text']}{where}")
+        return "".join(printable(line) + "\n" for line in lines)
+
+
+def _each(texts, cell):
+    """`cell` of every text, made once for texts that come again."""
+    made = {text: cell(text) for text in set(texts)}
+    return [made[text] for text in texts]
 
 
 def printable(text):
     """Text from a stranger's file, with control characters shown and not sent to the terminal."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def timestamp_texts(seconds):
+    """ISO 8601 in UTC with milliseconds for float64 (rows,) seconds since 1970; "" where a row has no time."""
+    seconds = np.asarray(seconds, np.float64)
+    known = (seconds >= _FIRST_SECOND) & (seconds < _END_SECOND)
+    if not known.any():
+        return [""] * seconds.size
+    # Microseconds are rounded first: 0.123 s is in binary a little less, and would be cut to 122 ms.
+    milliseconds = np.round(np.where(known, seconds, 0.0) * 1e6).astype(np.int64) // 1000
+    texts = np.datetime_as_string(milliseconds.astype("datetime64[ms]")).tolist()
+    return [text + "Z" if there else "" for text, there in zip(texts, known.tolist(), strict=True)]
 
 
 def timestamp_text(seconds):
     """ISO 8601 in UTC with milliseconds, or None where the row has no time."""
-    if np.isnan(seconds):
-        return None
-    return datetime.fromtimestamp(float(seconds), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return timestamp_texts([seconds])[0] or None
+
+
+def csv_line(cells):
+    """Texts as one CSV line, as bytes."""
+    return (",".join(map(csv_cell, cells)) + "\n").encode("utf-8", "replace")

@@ -83,14 +83,15 @@ def test_faults_of_sessions_are_found(sessions, capsys):
     found = {kind: tuple(count) for kind, count in result["found_by_kind"].items()}
     for kind in ("new_error", "missing_step", "changed_order", "slow_values"):
         assert found[kind] == (7, 7), kind
-    assert result["false_alarm_rate"] < 0.015
+    assert result["false_alarm_rate"] < 0.02
     assert result["missed"] == 0
+    assert result["found_by_kind"]["silent_stop"][0] >= 4
 
 
 def test_faults_of_windows_are_found(windows, capsys):
     found = evaluate(windows, LOGS / "new.log", LOGS / "labels.csv", capsys)["found_by_kind"]
-    assert found["new_error"] == [7, 7]
-    assert found["slow_values"] == [7, 7]
+    assert sorted(found) == ["burst", "changed_order", "missing_step", "new_error", "silent_stop", "slow_values"]
+    assert all(hit == planted == 7 for hit, planted in found.values())
 
 
 def test_faults_of_sensors_are_found(sensors, capsys):
@@ -101,13 +102,14 @@ def test_faults_of_sensors_are_found(sensors, capsys):
 
 
 @pytest.mark.parametrize(
-    ("kind", "reason"), [("new_error", "unseen"), ("missing_step", "count"), ("changed_order", "order")]
+    ("kind", "reason"),
+    [("new_error", ("unseen",)), ("missing_step", ("missing", "count")), ("changed_order", ("order",))],
 )
 def test_the_first_reason_is_the_fault(kind, reason, scored_sessions):
     faulty = {label["id"] for label in labels_of(kind)}
     first = [r["reasons"][0]["kind"] for r in records(scored_sessions) if r["id"] in faulty and r["anomaly"]]
     assert len(first) == 7
-    assert first.count(reason) >= 0.9 * len(first)
+    assert sum(kind in reason for kind in first) >= 0.9 * len(first)
 
 
 def test_slow_values_are_said_to_be_values(scored_sessions):
@@ -161,6 +163,8 @@ def check_reasons_point_to_lines(scored):
     for reason in (reason for record in scored for reason in record["reasons"] if reason["line"]):
         lines = texts.setdefault(reason["file"], lines_of(reason["file"]))
         line = masked(lines[reason["line"] - 1])
+        if reason["kind"] in ("silence", "missing"):  # the line at which it was missed is another one
+            continue
         assert reason["template"] == "" or same_form(reason["template"], line), reason
         assert (reason["template"] == "") == (reason["kind"] == "gap")
         pointed += 1
@@ -272,8 +276,8 @@ def test_several_files_are_scored_in_order(windows, sensors):
     ):
         one, two = (records(score(model, path)) for path in (first, second))
         both = records(score(model, first, second))
-        assert [record["row"] for record in both] == list(range(1, len(both) + 1))
-        assert [{**record, "row": 0} for record in both] == [{**record, "row": 0} for record in one + two]
+        assert both == one + two  # rows count from 1 in each file
+        assert [record["row"] for record in one] == list(range(1, len(one) + 1))
 
 
 def test_training_names_the_rate_asked_and_reached(tmp_path, capsys):

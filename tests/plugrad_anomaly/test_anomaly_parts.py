@@ -18,6 +18,8 @@ from plugrad_anomaly.features import LogFeatures
 from plugrad_anomaly.labels import Labels, measure, read_labels, row_kinds
 from plugrad_anomaly.model import train_autoencoders
 from plugrad_anomaly.rows import Lines, Rows
+from plugrad_anomaly.signals import WIDTH
+from plugrad_anomaly.successions import ALONE
 from plugrad_anomaly.threshold import score_for
 
 # Calibration
@@ -74,6 +76,7 @@ def make_rows(rows):
         np.array([line[1] for line in lines], np.float64),
         np.arange(count) * 10,
         np.zeros(count, np.int32),
+        np.zeros((count, WIDTH), np.float32),
         np.concatenate([[0], np.cumsum([len(v) for v in values])]).astype(np.int64),
         np.concatenate([np.empty(0), *values]),
     )
@@ -102,7 +105,40 @@ def naive_gap(row):
     return math.log1p(max([0.0, *(b - a for a, b in pairwise(times))]))
 
 
-def naive_column(column, row, templates, pairs):
+def naive_rarity(ids, learnt, templates):
+    rows = [[min(t, templates) for t, _, _ in row] for row in learnt]
+    found = [0.0]
+    for template in set(ids):
+        count = ids.count(template)
+        largest = max(1, *(row.count(template) for row in rows))
+        reached = sum(row.count(template) >= min(count, largest) for row in rows)
+        surprise = math.log((len(rows) + 1) / (reached + 0.5))
+        found.append(surprise + (4 * math.log(count / largest) if count > largest else 0))
+    return max(found)
+
+
+def naive_succession(ids, learnt, templates):
+    rows = [list(pairwise(t for t, _, _ in row)) for row in learnt]
+    known = [pair for row in rows for pair in row]
+    new = [pair for pair in pairwise(ids) if templates not in pair and pair not in known]
+    if not new:
+        return 0.0
+    alone = sum(any(sum(pair in other for other in rows) == 1 for pair in row) for row in rows)
+    nats = []
+    for before, _ in new:
+        followers = [pair for pair in known if pair[0] == before]
+        once = sum(followers.count(pair) == 1 for pair in set(followers))
+        nats.append(max(math.log((len(followers) + 1) / (once + 0.5)), 0))
+    return max(math.log((len(rows) + 1) / (alone + 0.5)) - ALONE, 0) + sum(sorted(nats)[:-2])
+
+
+def naive_set(ids, learnt, templates):
+    sets = [frozenset(min(t, templates) for t, _, _ in row) for row in learnt]
+    own = sets.count(frozenset(ids))
+    return -math.log((sum(sets.count(one) <= own for one in sets) + 0.5) / (len(sets) + 1))
+
+
+def naive_column(column, row, templates, learnt):
     ids = [min(t, templates) for t, _, _ in row]
     if column.kind in ("count", "presence"):
         count = ids.count(column.template)
@@ -111,22 +147,36 @@ def naive_column(column, row, templates, pairs):
         return naive_value(row, column.template, column.place)
     if column.kind == "gap":
         return naive_gap(row)
-    following = [pair for pair in pairwise(ids) if templates not in pair]
-    return math.log1p(sum(pair not in pairs for pair in following))
+    return {"rarity": naive_rarity, "succession": naive_succession, "set": naive_set}[column.kind](
+        ids, learnt, templates
+    )
 
 
 @pytest.mark.parametrize("ordered", [False, True])
 def test_features_are_those_of_plain_python(ordered):
     learnt, scored = random_rows(0, templates=4), random_rows(1, templates=6)  # two templates were never seen
+    learnt += learnt  # sets tell something where they come again
+    learnt += [[(0, 1.0, []), (0, 2.0, [])]] * 3
     features = LogFeatures.learn(make_rows(learnt), 4, ordered)
-    pairs = {pair for row in learnt for pair in pairwise(t for t, *_ in row)}
-    expected = [[naive_column(column, row, 4, pairs) for column in features.columns] for row in scored]
+    expected = [[naive_column(column, row, 4, learnt) for column in features.columns] for row in scored]
     matrix = features.matrix(make_rows(scored))
     assert matrix.dtype == np.float32
-    kinds = {"count", "presence", "value", "gap"} | ({"order"} if ordered else set())
+    kinds = {"count", "presence", "value", "gap", "rarity"} | ({"succession", "set"} if ordered else set())
     assert {column.kind for column in features.columns} == kinds
-    np.testing.assert_allclose(matrix, np.array(expected), rtol=1e-6)
+    np.testing.assert_allclose(matrix, np.array(expected), rtol=1e-5)
     assert np.isnan(matrix).any()
+
+
+def test_a_row_left_out_is_as_if_it_had_not_been_learnt():
+    learnt = [[(0, 1.0, []), (1, 2.0, [])]] * 40 + [[(0, 1.0, []), (2, 2.0, []), (1, 3.0, []), (3, 4.0, [])]]
+    left_out = LogFeatures.learn(make_rows(learnt), 4, True).matrix(make_rows(learnt), leave_one_out=True)[-1]
+    without = LogFeatures.learn(make_rows(learnt[:-1]), 4, True)
+    new = without.matrix(make_rows(learnt[-1:]))[0]
+    for place, column in enumerate(without.columns):
+        if column.kind in ("set", "rarity"):
+            assert left_out[place] == pytest.approx(new[place], abs=0.05)
+        if column.kind == "succession":
+            assert left_out[place] > 0
 
 
 def test_values_that_are_rarely_there_are_no_columns():
@@ -148,10 +198,10 @@ def test_features_come_back_from_their_state():
 
 def test_a_skipped_template_is_named():
     features = LogFeatures.learn(make_rows([[(t, 0.0, []) for t in (0, 1, 2, 3)]]), 4, True)
-    assert features.skipped(0, 2, np.array([0, 2, 3])).tolist() == [1]
-    assert features.skipped(0, 2, np.array([0, 2, 1])).tolist() == []  # it is there, later
-    assert features.skipped(0, 3, np.array([0, 3])).tolist() == []  # two steps are missing
-    assert features.first_new_succession(make_rows([[(0, 0.0, []), (2, 0.0, [])]]), 0) == (0, 2, 1)
+    assert features.successions.skipped(0, 2, np.array([0, 2, 3])).tolist() == [1]
+    assert features.successions.skipped(0, 2, np.array([0, 2, 1])).tolist() == []  # it is there, later
+    assert features.successions.skipped(0, 3, np.array([0, 3])).tolist() == []  # two steps are missing
+    assert features.successions.first_new(make_rows([[(0, 0.0, []), (2, 0.0, [])]]), 0) == (0, 2, 1)
 
 
 # Detector
@@ -182,6 +232,7 @@ def test_planted_values_weigh_most_in_their_own_column(detector):
     for row in range(60):
         rows[row, row % 12] += 8 if row % 2 else -8
     scores, contributions = detector.score(rows)
+    contributions = np.asarray(contributions)
     assert (scores > plain).all()
     assert np.mean(contributions.argmax(axis=1) == np.arange(60) % 12) > 0.9
 
@@ -196,7 +247,7 @@ def test_missing_values_are_not_odd(detector):
     rows = related(50, 3)
     rows[:, 2] = np.nan
     scores, contributions = detector.score(rows)
-    assert (contributions[:, 2] == 0).all()
+    assert (np.asarray(contributions)[:, 2] == 0).all()
     assert np.isfinite(scores).all()
 
 
@@ -204,7 +255,7 @@ def test_wild_values_stay_finite(detector):
     rows = np.array([[1e30] * 13, [-np.inf] * 13, [np.nan] * 13], np.float32)
     scores, contributions = detector.score(rows)
     assert np.isfinite(scores).all()
-    assert np.isfinite(contributions).all()
+    assert np.isfinite(np.asarray(contributions)).all()
     assert scores[0] > 5
     assert [len(part) for part in detector.score(rows[:0])] == [0, 0]
 

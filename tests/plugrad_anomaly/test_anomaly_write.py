@@ -6,10 +6,12 @@ import json
 import math
 
 import numpy as np
+import pytest
 from samples import scored
 
+from plugrad.errors import InputError
 from plugrad_anomaly.explain import number_text, range_text, ranked, shown
-from plugrad_anomaly.write import Writer, printable, timestamp_text
+from plugrad_anomaly.write import CSV_COLUMNS, Writer, csv_cell, printable, timestamp_text, timestamp_texts
 
 
 def written(form, part, threshold=1.0):
@@ -68,3 +70,75 @@ def test_numbers_and_ranges_as_text():
 def test_reasons_that_hardly_matter_are_left_out():
     assert ranked(np.array([0.0, 5.0, 0.4, 1.0])) == [(1, 5.0), (3, 1.0)]
     assert ranked(np.zeros(3)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "＝1", "-blk", "+49 30 123", "-1_000", "--1"],
+)
+def test_a_spreadsheet_runs_no_cell(text):
+    (cells,) = csv.reader(io.StringIO(csv_cell(text), newline=""))
+    assert cells == ["'" + text]
+
+
+@pytest.mark.parametrize("text", ["-1", "+2.5", "-.5e-3", "-0", "-", "+", "1-2", "a=b", "", "'quoted'", "é"])
+def test_numbers_and_plain_texts_stay(text):
+    assert csv_cell(text) == text
+
+
+def test_formulas_and_escapes_of_a_whole_row():
+    lines = list(csv.reader(io.StringIO(written("csv", hostile("=\x1b[2J\x9b31m")).decode(), newline="")))
+    assert lines[0] == CSV_COLUMNS
+    assert [lines[1][i] for i in (0, 4, 9)] == ["'=\\x1b[2J\\x9b31m"] * 3
+    assert lines[1][1:4] == ["1", "4", "1"]
+
+
+def test_json_lines_hold_the_raw_text_and_send_no_escape():
+    text = "\x1b[2J \x9b31m \x7f =1+1 \u2028"
+    raw = written("jsonl", hostile(text)).decode()
+    assert json.loads(raw)["id"] == json.loads(raw)["reasons"][0]["text"] == text
+    assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in raw.rstrip("\n"))
+
+
+def test_columns_that_are_passed_through_come_first():
+    passed = {"name": ["x", "=y"], "score": ["1", "2"], "=a\n": ["-7", ""]}
+    part = scored(["", ""], [2, 3], [2, 3], [0.5, 2.0])._replace(passed=passed)
+    rows = list(csv.reader(io.StringIO(written("csv", part).decode(), newline="")))
+    assert rows[0] == ["name", "input_score", "'=a\n", *CSV_COLUMNS]
+    assert [row[:5] for row in rows[1:]] == [["x", "1", "-7", "a.log", "2"], ["'=y", "2", "", "a.log", "3"]]
+    records = [json.loads(line) for line in written("jsonl", part).splitlines()]
+    assert [list(record)[:4] for record in records] == [["name", "input_score", "=a\n", "file"]] * 2
+    assert [record["score"] for record in records] == [0.5, 2.0]
+
+
+def test_a_table_has_one_header():
+    file = io.BytesIO()
+    writer = Writer(file, "csv", 1.0)
+    one = scored([""], [2], [2])
+    writer.rows(one._replace(passed={"a": ["1"]}))
+    with pytest.raises(InputError, match=r"a\.log: passes other columns through .*'a'"):
+        writer.rows(one._replace(passed={"b": ["1"]}))
+    writer.end()
+    assert file.getvalue().count(b"\n") == 2
+
+
+def test_a_header_without_rows_and_rows_in_units():
+    file = io.BytesIO()
+    Writer(file, "csv", 1.0).end()
+    assert file.getvalue().decode() == ",".join(CSV_COLUMNS) + "\n"
+    file = io.BytesIO()
+    writer = Writer(file, "jsonl", 1.0)
+    for _ in range(2):
+        writer.rows(scored(["", ""], [1, 2], [1, 2]))
+        writer.rows(scored([], [], []))
+        writer.rows(scored([""], [3], [3]))
+        writer.begin_unit()
+    assert [json.loads(line)["row"] for line in file.getvalue().splitlines()] == [1, 2, 3, 1, 2, 3]
+    assert writer.count == 6
+
+
+def test_times_of_many_rows():
+    times = [math.nan, 0.0, 1715644800.1234, -62135596800.0, 253402300799.9994, 253402300800.0, 1e300, -math.inf]
+    assert timestamp_texts(np.array(times)) == [timestamp_text(time) or "" for time in times]
+    assert timestamp_texts(times)[4:] == ["9999-12-31T23:59:59.999Z", "", "", ""]
+    assert timestamp_texts([]) == []

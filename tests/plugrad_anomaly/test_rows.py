@@ -170,7 +170,7 @@ def test_the_same_path_read_twice_is_two_files():
 
 def test_dtypes():
     for rows in (*feed(Windows(2), [[b"a 1\n"] * 3], 2), *feed(Sessions("a"), [[b"a 1\n"] * 3], 2)):
-        kinds = ["int32", "int64", "float64", "int64", "int32", "int64", "float64"]
+        kinds = ["int32", "int64", "float64", "int64", "int32", "float32", "int64", "float64"]
         assert [array.dtype for array in rows.lines] == kinds
         assert rows.offsets.dtype == rows.members.dtype == np.int64
         assert rows.offsets.size == rows.size + 1
@@ -183,7 +183,7 @@ def test_dtypes():
 )
 @settings(max_examples=100, deadline=None)
 def test_count_matrix_as_counted_by_hand(members, template, block):
-    lines = Lines(np.array(template, dtype=np.int32), *[np.zeros(5)] * 4, np.zeros(6, dtype=np.int64), np.empty(0))
+    lines = Lines(np.array(template, dtype=np.int32), *[np.zeros(5)] * 5, np.zeros(6, dtype=np.int64), np.empty(0))
     offsets = np.cumsum([0] + [len(m) for m in members])
     flat = np.array([i for m in members for i in m], dtype=np.int64)
     rows = Rows(offsets, flat, lines, [""] * len(members), [])

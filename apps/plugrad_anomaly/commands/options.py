@@ -58,6 +58,17 @@ def refuse(path, force):
         raise InputError(f"no such folder: {folder}; expected one that exists", path)
 
 
+def refuse_mixed(outputs, inputs):
+    """Raise InputError where an output is an input too, or two outputs are one; outputs: option -> path or None."""
+    taken = {os.path.realpath(path): "is read as well" for path in inputs if path != "-"}
+    for option, path in outputs.items():
+        if path is None or path == "-" or path.startswith("/dev/"):
+            continue
+        if why := taken.get(os.path.realpath(path)):
+            raise InputError(f"{why}; expected another file for {option}", path)
+        taken[os.path.realpath(path)] = f"is given for {option} as well"
+
+
 def progress(parts):
     """The ScoredRows themselves, with rows and rate shown on standard error where that is a terminal."""
     if not sys.stderr.isatty():
