@@ -4,6 +4,16 @@ import plugrad as pg
 
 __version__ = pg.__version__
 
+_LATE = {"TabularAnomalyDetector": "plugrad_anomaly.estimators"}
+
+
+def __getattr__(name):
+    if name not in _LATE:
+        raise AttributeError(f"module 'plugrad_anomaly' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_LATE[name]), name)
+
 
 @pg.hookimpl
 def register_commands():

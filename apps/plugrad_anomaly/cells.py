@@ -40,6 +40,15 @@ class Cells:
         raw = self.data[self.starts[row, column] : self.ends[row, column]].tobytes().decode("utf-8", "replace")
         return next(csv.reader([raw], delimiter="\0"))[0] if self.odd[row, column] else raw
 
+    def texts(self, column) -> list:
+        """A column as list[str], as `text` gives each cell."""
+        raw = self.data.tobytes()
+        spans = zip(self.starts[:, column].tolist(), self.ends[:, column].tolist(), strict=True)
+        found = [raw[start:end].decode("utf-8", "replace") for start, end in spans]
+        for row in np.flatnonzero(self.odd[:, column]).tolist():
+            found[row] = self.text(row, column)
+        return found
+
     def row(self, row) -> bytes:
         """A row as it stands in the file, without its line end."""
         return self.data[self.row_starts[row] : self.row_ends[row]].tobytes()

@@ -4,8 +4,8 @@ The reader (schema.py) makes `Columns` of a chunk of CSV; `columns_of` makes the
 built on them alone:
 
 - `Detector.fit(columns, …)` learns from all training rows, in the order of time;
-- `detector.score(columns, running)` gives (scores, contributions): float64 (rows,), calibrated, and float64 (rows,
-  features), of which `detector.reasons(columns, contributions, row)` makes a list of reasons, the weightiest first;
+- `detector.score(columns, running)` gives (scores, evidence): float64 (rows,), calibrated, and what
+  `detector.reasons(columns, evidence, row)` makes a list of reasons of, the weightiest first;
 - `detector.new_running()` is what it must remember between two calls (a mapping name -> array, empty for most), so that
   a table scored in chunks scores as in one piece. `score` changes it in place.
 """

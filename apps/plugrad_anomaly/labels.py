@@ -30,7 +30,7 @@ def read_labels(path):
       session of that id is odd.
     """
     kinds, ranges = {}, []
-    for part in _parts(path):
+    for part in list(_parts(path)):  # all of them, so that damage is said before what it makes of the rest
         columns = dict(zip(part.names, part.cells, strict=True))
         if {"first_line", "last_line"} <= set(columns):
             ranges += _ranges(columns, part)

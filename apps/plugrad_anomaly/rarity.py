@@ -8,6 +8,7 @@ from plugrad.kernel import kernel
 # large is that much more surprising (a power-law tail of index 4).
 MOST_COUNT = 64
 TAIL_INDEX = 4.0
+ALONE = np.log(4)
 
 
 class Rarity:
@@ -21,7 +22,11 @@ class Rarity:
         self._rows = reached[0, 0] if reached.size else 0
         self._nats = np.log((self._rows + 1) / (reached + 0.5))
         self._left_out = np.log((self._rows + 1) / (np.maximum(reached - 1, 0) + 0.5))
-        self._left_out[:, 0] = self._nats[:, 0] = 0.0
+        for table in (self._nats, self._left_out):
+            table[:, 0] = 0.0
+            # A template never seen is a finding by itself, also where the rows of training are too few to say how rare
+            # it is: other blocks, whose alarms the detector takes for those of two, know nothing of it.
+            table[-1, 1:] += ALONE
         self._largest = np.maximum((reached > 0).sum(axis=1) - 1, 1).astype(np.int64)
 
     @classmethod

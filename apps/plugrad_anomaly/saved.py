@@ -19,11 +19,16 @@ def save(path, detector, wanted, histories, seed):
     training = {
         "seed": seed,
         "epochs": [len(history) for history in histories],
-        "held_out_loss": [min(history["validation_loss"]) for history in histories],
+        "loss": [min(_losses(history)) for history in histories],
     }
     described = {"application": APPLICATION, "kind": detector.kind, "threshold": threshold, "detector": state}
     save_model(path, detector.detector.model, described, arrays, training)
     return threshold
+
+
+def _losses(history):
+    """Those of held-out rows where some were, else those of the training."""
+    return history["validation_loss" if "validation_loss" in history.rows[0] else "loss"]
 
 
 def load(path):

@@ -5,10 +5,11 @@ import numpy as np
 from plugrad.errors import InputError
 from plugrad_anomaly.columns import CATEGORY, DATE, NUMBER
 from plugrad_anomaly.learning import learn_table
-from plugrad_anomaly.row_detector import RowDetector
+from plugrad_anomaly.recipe import CLEAN
 from plugrad_anomaly.schema import Schema
 from plugrad_anomaly.scored import score_files
 from plugrad_anomaly.table_stream import TableStream
+from plugrad_anomaly.tabular import TabularDetector
 
 KEEP = ("all", "id", "none")
 
@@ -26,8 +27,11 @@ class TableDetector:
         self.keep = "all"
 
     @classmethod
-    def fit(cls, paths, id_column, train, say=lambda text: None, ignore=()):
-        """Learn from CSV files whose rows are normal. Raises InputError for files that cannot be learnt from."""
+    def fit(cls, paths, id_column=None, recipe=CLEAN, seed=0, series=None, say=lambda text: None, ignore=()):
+        """(TableDetector, Histories) learnt from CSV files; recipe, seed, series: as `TabularDetector.fit` takes them.
+
+        Raises InputError for files that cannot be learnt from.
+        """
         schema, columns = learn_table(paths, id_column, ignore)
         counts = [(len(columns.of_kind(kind)), kind) for kind in (NUMBER, CATEGORY, DATE)]
         words = {NUMBER: "numeric", CATEGORY: "categorical", DATE: "date"}
@@ -36,7 +40,7 @@ class TableDetector:
         for name, why in schema.ignored.items():
             say(f"column {name!r} is left out: {why}")
         try:
-            detector = RowDetector.fit(columns, train)
+            detector, histories = TabularDetector.fit(columns, recipe, seed, series, say)
         except InputError as error:
             raise InputError(str(error), str(paths[0])) from None
         seconds = None
@@ -44,7 +48,7 @@ class TableDetector:
             held_out = columns.values[dates[0]][-detector.held_out_scores().size :]
             known = held_out[~np.isnan(held_out)]
             seconds = float(np.ptp(known)) if known.size else 0.0
-        return cls(schema, detector, seconds or None)
+        return cls(schema, detector, seconds or None), histories
 
     def units(self, paths):
         """Each file by itself."""
@@ -72,4 +76,6 @@ class TableDetector:
     def from_state(cls, state, arrays, model):
         """The TableDetector that `state` described."""
         schema = Schema.from_state(state["schema"])
-        return cls(schema, RowDetector.from_state(state["detector"], arrays, model), state["held_out_seconds"])
+        detector = TabularDetector.from_state(state["detector"], arrays, model)
+        detector.check_columns(schema.kinds, schema.texts)
+        return cls(schema, detector, state["held_out_seconds"])

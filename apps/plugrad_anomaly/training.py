@@ -25,12 +25,23 @@ def fit_logs(files, grouping=None, seed=0, epochs=None, say=lambda text: None, *
     return _fit_logs(files, grouping, train, say, contamination, sequence, layout), histories
 
 
-def fit_tables(files, id_column=None, seed=0, epochs=None, say=lambda text: None, **options):
-    """(TableDetector, Histories) learnt from CSV files; options: configuration, as for `fit_logs`."""
+def fit_tables(
+    files, id_column=None, ignore=(), series=None, seed=0, epochs=None, say=lambda text: None, contamination=0.0,
+    configuration=None,
+):  # fmt: skip
+    """(TableDetector, Histories) learnt from CSV files.
+
+    ignore: names of columns that are not looked at. series: (rows of a window, name of a category or None), None where
+    rows are no series. contamination: whether, if it is above 0, the rows may hold anomalies. configuration: as for
+    `fit_logs`.
+    """
+    from plugrad_anomaly.recipe import CLEAN, MIXED_IN_TIME
+    from plugrad_anomaly.series import Series
     from plugrad_anomaly.tables import TableDetector
 
-    train, histories, _, _ = _trainer(seed, epochs, say, **options)
-    return TableDetector.fit(files, id_column, train, say), histories
+    recipe = (MIXED_IN_TIME if contamination else CLEAN).with_epochs(epochs).with_configuration(configuration)
+    series = None if series is None else Series(*series)
+    return TableDetector.fit(files, id_column, recipe, seed, series, say, ignore)
 
 
 def log_configuration(files, grouping=None, model_kind="dense", say=lambda text: None, layout=None):
@@ -39,11 +50,13 @@ def log_configuration(files, grouping=None, model_kind="dense", say=lambda text:
     return _configuration(lambda train: _fit_logs(files, grouping, train, say, 0.0, sequence, layout))
 
 
-def table_configuration(files, id_column=None, say=lambda text: None):
-    """The configuration of the default model for CSV files, with the sizes of these data; nothing is trained."""
-    from plugrad_anomaly.tables import TableDetector
+def table_configuration(files, id_column=None, ignore=(), series=None):
+    """The configuration of the default model for CSV files, with the sizes of these data."""
+    from plugrad.configuration import describe
 
-    return _configuration(lambda train: TableDetector.fit(files, id_column, train, say))
+    # The width comes from the columns and what they hold, which is known only once they have been learnt.
+    detector, _ = fit_tables(files, id_column, ignore, series, epochs=1)
+    return describe(detector.detector.model.layers[0])
 
 
 def _fit_logs(files, grouping, train, say, contamination, sequence, layout):

@@ -152,7 +152,7 @@ class _Block:
         for i, found in self.reasons.items():
             reasons[i] = csv_cell("; ".join(reason["text"] for reason in found))
         columns = [
-            *([csv_cell(cell) for cell in cells] for cells in scored.passed.values()),
+            *_passed(scored.passed),
             _each(scored.files, csv_cell), map(str, scored.first_lines.tolist()), map(str, scored.last_lines.tolist()),
             map(str, self.numbers), _each(scored.ids, csv_cell), timestamp_texts(scored.timestamps),
             map(repr, self.scores), [self.threshold] * size, self.flags, reasons,
@@ -194,6 +194,13 @@ class _Block:
                 where = f"  ({reason['file']}:{reason['line']})" if reason.get("line") and elsewhere else ""
                 lines.append(f"         {reason['text']}{where}")
         return "".join(printable(line) + "\n" for line in lines)
+
+
+def _passed(columns):
+    """Passed-through columns as CSV cells; all of them as one where they know how to."""
+    if hasattr(columns, "lines"):
+        return [columns.lines(csv_cell)]
+    return [[csv_cell(cell) for cell in cells] for cells in columns.values()]
 
 
 def _each(texts, cell):

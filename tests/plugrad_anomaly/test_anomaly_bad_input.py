@@ -137,7 +137,7 @@ def test_outputs_that_cannot_be_are_refused_before_the_work(tmp_path, trained, r
         (["--seed", "-1"], ["--seed"]),
         (["--seed", "9" * 30], ["--seed"]),
         (["--epochs", "0"], ["--epochs"]),
-        (["--id-column", "x"], ["--id-column is for CSV files"]),
+        (["--id-column", "x"], ["--id-column", "are for CSV files"]),
         (["--input", "pdf"], ["--input"]),
     ],
 )

@@ -113,6 +113,7 @@ def naive_rarity(ids, learnt, templates):
         largest = max(1, *(row.count(template) for row in rows))
         reached = sum(row.count(template) >= min(count, largest) for row in rows)
         surprise = math.log((len(rows) + 1) / (reached + 0.5))
+        surprise += math.log(4) if template == templates else 0  # a template never seen is a finding by itself
         found.append(surprise + (4 * math.log(count / largest) if count > largest else 0))
     return max(found)
 

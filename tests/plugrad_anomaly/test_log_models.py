@@ -92,7 +92,7 @@ def test_training_data_that_are_not_clean():
 def test_the_default_is_shown_with_the_sizes_of_the_data(shop):
     dense = log_configuration([str(shop / "train.log.gz")], SESSIONS)
     assert dense["layer"] == "Sequential"
-    assert dense["layers"][-1]["units"] > 100
+    assert dense["layers"][-1]["units"] > 80
     order = log_configuration([str(shop / "train.log.gz")], SESSIONS, "sequence")
     assert order["layers"][0]["layer"] == "Embedding"
     json.dumps([dense, order])

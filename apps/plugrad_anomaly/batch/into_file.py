@@ -75,7 +75,7 @@ def _begin(run, folder):
 
 def _manifest(run, folder):
     options = {"format": run.form, "top": run.top, "on-error": "skip" if run.skip else "fail"}
-    options |= {"max-errors": run.max_errors, "rejects": run.rejects}
+    options |= {"max-errors": run.max_errors, "rejects": run.rejects, "keep-columns": run.keep}
     return {
         "version": plugrad.__version__, "model": file_hash(run.model), "model_path": run.model, "options": options,
         "files": [[path, identity(path)] for path in run.files], "replaces": os.path.exists(folder.target),

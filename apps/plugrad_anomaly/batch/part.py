@@ -65,12 +65,13 @@ class PartFiles:
 def score_part(detector, unit, settings, prefix, report=lambda counts: None, opened=None, folder=None):
     """Score one unit into the files `prefix`.*; its summary: rows, anomalies, lines, rejects, columns, bytes.
 
-    unit: paths. settings: mapping with "form", "threshold", "skip", "max_errors", "checkpoints" (whether a later
-    process may go on). report: called now and then with the counts so far. opened, folder: as in `Unit`. Takes up the
-    checkpoint that is there.
+    unit: paths. settings: mapping with "form", "threshold", "skip", "max_errors", "keep", "checkpoints" (whether a
+    later process may go on). report: called now and then with the counts so far. opened, folder: as in `Unit`. Takes
+    up the checkpoint that is there.
     Raises InputError where the unit cannot be scored, and for a disk that is full.
     """
     files = PartFiles(prefix)
+    detector.keep = settings.get("keep", "all")
     resumed = files.load() if settings["checkpoints"] else None
     counts = resumed[0] if resumed else {"rows": 0, "anomalies": 0, "lines": 0, "rejects": 0, "columns": None}
     scoring = Unit(detector, unit, settings["skip"], resumed and resumed[1], opened, folder)

@@ -26,7 +26,8 @@ class Run:
     path, None or "-" for standard output. form: one of `write.FORMATS`. jobs: worker processes. scheduler: address of a
     Dask scheduler, whose workers see the files by the same paths. resume: go on with an interrupted run. force: replace
     what is there. skip: reject rows and files that cannot be scored, instead of raising InputError; max_errors: how
-    many at most. rejects: path of a CSV file for them. top: only so many rows, the highest of all. say: function of a
+    many at most. rejects: path of a CSV file for them. top: only so many rows, the highest of all. keep:
+    which columns of a table stand in the output, one of `tables.KEEP`. say: function of a
     text, for messages.
 
     Raises InputError for what does not go together.
@@ -46,6 +47,7 @@ class Run:
     max_errors: int | None = None
     rejects: str | None = None
     top: int | None = None
+    keep: str = "all"
     say: object = print
 
     def __post_init__(self):
@@ -64,8 +66,9 @@ class Run:
         )
         self.settings = {
             "form": self.form, "threshold": self.threshold, "skip": self.skip, "max_errors": self.max_errors,
-            "top": self.top, "checkpoints": self.to_file and plain,
+            "top": self.top, "keep": self.keep, "checkpoints": self.to_file and plain,
         }  # fmt: skip
+        self.detector.keep = self.keep
 
     def score(self):
         """Score everything; what was counted: mapping of rows, anomalies, lines, rejects.

@@ -17,6 +17,8 @@ DASK = "tcp://HOST:PORT"
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl", "table"]), default="csv", show_default=True,
               help="table shows the anomalies alone, with their reasons.")  # fmt: skip
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Only the N highest rows of all, the highest first.")
+@click.option("--keep-columns", "keep", type=click.Choice(["all", "id", "none"]), default="all", show_default=True,
+              help="Which columns of a CSV file stand before its scores.")  # fmt: skip
 @click.option("--fail-on-anomaly", is_flag=True, help="Exit with status 1 if there is an anomaly.")
 @click.option("--on-error", type=click.Choice(["fail", "skip"]), help="What to do about a file or row that cannot be "
               "scored: fail (the default) ends with status 2 and writes nothing; skip goes on, lists it, and ends with "

@@ -9,7 +9,13 @@ from plugrad.errors import InputError
 from plugrad_anomaly.commands.grouping_options import given_grouping, grouping_options
 from plugrad_anomaly.commands.layout_options import layout_options, new_layout
 from plugrad_anomaly.commands.options import (
-    FILES, FORCE, INPUT, refuse, say, threshold_options, wanted_threshold,
+    FILES,
+    FORCE,
+    INPUT,
+    refuse,
+    say,
+    threshold_options,
+    wanted_threshold,
 )  # fmt: skip
 from plugrad_anomaly.commands.table_options import given_table, table_options
 
@@ -44,6 +50,7 @@ def train(files, model, kind, model_kind, config, show_config, seed, epochs, cur
     plugrad anomaly train good.log --model shop.model
     plugrad anomaly train good.log --model shop.model --group-by 'req-[0-9a-f]+' --false-alarms 1/day
     plugrad anomaly train day1.csv day2.csv --model machine.model --id-column reading
+    plugrad anomaly train day1.csv --model machine.model --window-rows 12 --series-by machine
     """
     from plugrad_anomaly import saved, training
     from plugrad_anomaly.model import read_configuration, shown_configuration

@@ -1,0 +1,343 @@
+"""Odd rows of a table: an ensemble of autoencoders over scaled columns, and what stands beside them, each in its block.
+
+Blocks: "pattern", the errors of all features together; "cell", the one value that is oddest; "range", a number outside
+all of training; "missing", "unreadable", "new"; of windows "series", "drift", and "stuck", a value that stands longer
+than ever. Each is calibrated by itself, a row's score is that of its oddest block, calibrated again: so a block of wild
+columns cannot drown a quiet one.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from plugrad.errors import InputError
+from plugrad.kernel import kernel, prange
+from plugrad_anomaly.calibrate import LEAST_ROWS, Calibration
+from plugrad_anomaly.columns import CATEGORY, DATE, NUMBER
+from plugrad_anomaly.ensemble import Ensemble
+from plugrad_anomaly.recipe import CLEAN
+from plugrad_anomaly.series import KINDS as SERIES_KINDS
+from plugrad_anomaly.series import Series
+from plugrad_anomaly.table_features import Feature, Flags, Scaling, matrix, missing, raw_numbers, used_of_dates
+from plugrad_anomaly.table_reasons import reasons
+
+PATTERN, CELL, RANGE, STUCK, DRIFT = "pattern", "cell", "range", "stuck", "drift"
+SERIES = "series"
+# A single value is odd as far as it exceeds what so many of a hundred values of its column reach.
+CELL_QUANTILE = 0.99
+# Rows without a missing value are learnt from alone where they are at least such a share.
+LEAST_WHOLE = 0.5
+
+
+class Evidence(NamedTuple):
+    """What scoring some rows found, for their reasons.
+
+    raw: Feature -> float64 (rows,), in its own unit. rows, odd: float32 (rows, features): as scaled; how odd.
+    calibrated: block -> float64 (rows,), of the blocks that say anything. places: block -> int64 (rows,), which of
+    `all_features` its score comes from, -1 for none.
+    """
+
+    raw: dict
+    rows: np.ndarray
+    odd: np.ndarray
+    calibrated: dict
+    places: dict
+
+
+class TabularDetector:
+    """Scores rows of `Columns`; see columns.py for what a detector of rows offers.
+
+    features: list of Feature, those of the autoencoders, numbers first. scaling: Scaling of the numbers. dated: what of
+    each date is used. flags: Flags. series: a Series or None. ensemble: an Ensemble. usual_most: float64 (features,),
+    how odd each feature is at most in nearly all rows. blocks: names of the blocks that count. calibrations: block ->
+    Calibration; `total` calibrates the oddest of them.
+    """
+
+    def __init__(self, features, scaling, dated, flags, series):
+        """The rest comes from `fit` or `from_state`."""
+        self.features, self.scaling, self.dated, self.flags, self.series = features, scaling, dated, flags, series
+        beside = (
+            []
+            if series is None
+            else [Feature(k, f.name) for k in ("run", "drifted") for f in features if f.kind == NUMBER]
+        )
+        self.all_features = [*features, *flags.features, *beside]
+        self.row_features = sum(feature.kind not in SERIES_KINDS for feature in features)
+        self.plain = [place for place, feature in enumerate(features) if feature.kind == NUMBER]
+        self.ensemble, self.usual_most, self.longest, self.usual_drift, self.blocks = None, None, None, None, []
+        self.calibrations, self.total = {}, None
+
+    @classmethod
+    def fit(cls, columns, recipe=CLEAN, seed=0, series=None, say=lambda text: None):
+        """(detector, Histories of the training). columns: all rows, in the order of time where `recipe` holds out.
+
+        Raises InputError where there is nothing to learn from.
+        """
+        if (columns.rows < 2 * LEAST_ROWS and recipe.held_out) or columns.rows < 2:
+            raise InputError(f"has {columns.rows} rows; at least {2 * LEAST_ROWS} are needed to learn from")
+        if series is not None:
+            series.check(columns)
+        dated = used_of_dates(columns)
+        raw = raw_numbers(columns, dated, series, {})
+        held = max(LEAST_ROWS, round(columns.rows * recipe.held_out)) if recipe.held_out else 0
+        fitted = slice(0, columns.rows - held)
+        runs = {feature: values for feature, values in raw.items() if feature.kind == "run"}
+        numbers = [feature for feature in raw if feature not in runs]
+        categories = [
+            Feature(CATEGORY, name, place)
+            for name in columns.of_kind(CATEGORY)
+            for place in range(len(columns.texts[name]))
+        ]
+        of_series = [feature for feature in numbers if feature.kind in SERIES_KINDS]
+        numbers = [feature for feature in numbers if feature not in of_series]
+        features = [*numbers, *categories, *of_series]
+        if not features:
+            raise InputError("has no number, category or date to learn from; expected one such column")
+        scaling = Scaling.measure(features, raw, fitted)
+        first = columns.take(np.arange(columns.rows - held))
+        detector = cls(features, scaling, dated, Flags.learn(first), series)
+        detector.longest = np.array([np.nanmax(values[fitted], initial=1) for values in runs.values()])
+        rows, gone = matrix(features, scaling, raw, columns), missing(features, raw, columns)
+        # A value that is filled in makes its row look odd: rows are learnt that have all, where there are enough.
+        whole = rows[fitted] if gone is None else rows[fitted][~gone[fitted].any(axis=1)]
+        if len(whole) < LEAST_WHOLE * len(rows[fitted]):
+            whole = rows[fitted]
+        detector.ensemble, histories = Ensemble.fit(whole, recipe, _groups(features), seed, say)
+        detector._calibrate(columns, raw, rows, gone, fitted, recipe.single)
+        return detector, histories
+
+    def _calibrate(self, columns, raw, rows, gone, fitted, single):
+        odd = self._oddities(rows, gone)
+        self.usual_most = np.quantile(odd[fitted], CELL_QUANTILE, axis=0)
+        kinds = dict.fromkeys(feature.kind for feature in self.flags.features)
+        self.blocks = [PATTERN, *([CELL, *([RANGE] if self.plain else [])] if single else []), *kinds]
+        if self.series is not None:
+            self.blocks += [SERIES, STUCK, DRIFT]
+            drifts = np.abs(self._drifts(columns, rows, gone, raw, {}))
+            self.usual_drift = np.maximum(np.quantile(drifts[fitted], CELL_QUANTILE, axis=0), 1e-6)
+        scores, _ = self._blocks(columns, raw, odd)
+        normal = slice(fitted.stop, None) if fitted.stop < columns.rows else slice(None)
+        self.calibrations = {name: Calibration(_whole(scores[name], columns.rows)[normal]) for name in self.blocks}
+        self.total = Calibration(self._oddest(scores, columns.rows)[0][normal])
+
+    @property
+    def model(self):
+        """The Layer that holds the autoencoders."""
+        return self.ensemble.model
+
+    def new_running(self):
+        """What is remembered between two calls of `score`; it fills itself."""
+        return {}
+
+    def held_out_scores(self):
+        """The calibrated scores of the held-out rows, sorted: float64 (rows,)."""
+        return self.total(self.total.held_out)
+
+    def score(self, columns, running=None):
+        """(scores, Evidence): float64 (rows,), calibrated, and what `reasons` needs to say why."""
+        running = {} if running is None else running
+        raw = raw_numbers(columns, self.dated, self.series, running)
+        rows, gone = matrix(self.features, self.scaling, raw, columns), missing(self.features, raw, columns)
+        odd = self._oddities(rows, gone)
+        if self.series is not None:
+            self._drifts(columns, rows, gone, raw, running)
+        scores, places = self._blocks(columns, raw, odd)
+        oddest, calibrated = self._oddest(scores, columns.rows)
+        return self.total(oddest), Evidence(raw, rows, odd, calibrated, places)
+
+    def _oddities(self, rows, gone):
+        """As the ensemble's, 0 where there is no value; what is expected there is put into `rows`."""
+        if gone is None:
+            return self.ensemble.oddities(rows)
+        self.ensemble.fill(rows, gone)
+        odd = self.ensemble.oddities(rows)
+        odd[gone] = 0  # that it is missing counts elsewhere
+        return odd
+
+    def _drifts(self, columns, rows, gone, raw, running):
+        """Put the drift of each number's errors into `raw`; float64 (rows, numbers)."""
+        errors = self.ensemble.errors(rows, self.plain)
+        if gone is not None:
+            errors[gone[:, self.plain]] = np.nan
+        drifts = self.series.drifts(columns, errors, running)
+        raw |= {Feature("drifted", self.features[place].name): drifts[:, k] for k, place in enumerate(self.plain)}
+        return drifts
+
+    def _blocks(self, columns, raw, odd):
+        """(block -> raw scores float64 (rows,) or 0; block -> for each row, the place in all_features of its cause)."""
+        scores, places = dict.fromkeys(self.blocks, 0.0), {}
+        pattern, cell, at = np.empty(columns.rows), np.empty(columns.rows), np.empty(columns.rows, np.int64)
+        split = self.row_features
+        sum_up(odd[:, :split], self.usual_most[:split].astype(np.float32), pattern, cell, at)
+        if not np.isfinite(pattern).all():
+            raise InputError("the model's errors are no finite numbers: it is damaged, or its training went wrong")
+        scores[PATTERN] = pattern
+        if SERIES in scores:
+            scores[SERIES] = odd[:, split:].sum(axis=1, dtype=np.float64)
+        if CELL in scores:
+            scores[CELL], places[CELL] = cell, at
+        if RANGE in scores:
+            scores[RANGE], places[RANGE] = self._beyond(raw, columns.rows)
+        strongest = {}
+        for place, surprise in self.flags.surprises(columns).items():
+            kind = self.flags.features[place].kind
+            scores[kind] = scores[kind] + surprise  # all count, the most surprising one is named
+            so_far = strongest.setdefault(kind, np.zeros(columns.rows))
+            at = places.setdefault(kind, np.full(columns.rows, -1))
+            at[surprise > so_far] = len(self.features) + place
+            np.maximum(so_far, surprise, out=so_far)
+        if STUCK in scores:
+            scores[STUCK], places[STUCK] = self._stuck(raw, columns.rows)
+            scores[DRIFT], places[DRIFT] = self._drifted(raw, columns.rows)
+        return scores, places
+
+    def _beyond(self, raw, rows):
+        """How far the number farthest outside the range of training is, in widths of that range; and which it is."""
+        best, at = np.zeros(rows), np.full(rows, -1)
+        for place in self.plain:
+            least, most = self.scaling.least[place], self.scaling.most[place]
+            if np.isfinite(least):
+                width = (most - least) or self.scaling.scale[place]
+                farthest(raw[self.features[place]], least, most, 1 / width, place, best, at)
+        return np.log1p(best, out=best), at
+
+    def _stuck(self, raw, rows):
+        best, at = np.zeros(rows), np.full(rows, -1)
+        start = len(self.features) + len(self.flags.features)
+        for number, longest in enumerate(self.longest):
+            run = np.nan_to_num(raw[self.all_features[start + number]], nan=1.0)
+            excess = np.maximum(np.log(run / longest), 0)
+            at[excess > best] = start + number
+            best = np.maximum(best, excess)
+        return best, at
+
+    def _drifted(self, raw, rows):
+        best, at = np.zeros(rows), np.full(rows, -1)
+        start = len(self.all_features) - len(self.plain)
+        for number, usual in enumerate(self.usual_drift):
+            excess = np.maximum(np.abs(raw[self.all_features[start + number]]) / usual - 1, 0)
+            at[excess > best] = start + number
+            best = np.maximum(best, excess)
+        return np.log1p(best), at
+
+    def _oddest(self, scores, rows):
+        oddest, calibrated = np.zeros(rows), {}
+        for name in self.blocks:
+            if np.ndim(scores[name]):  # a block that is 0 throughout cannot be the oddest
+                calibrated[name] = self.calibrations[name](scores[name])
+                np.maximum(oddest, calibrated[name], out=oddest)
+        return oddest, calibrated
+
+    def reasons(self, columns, evidence, row):
+        """Why a row is odd: mappings of kind, field, value, expected, contribution, text, the weightiest first."""
+        return reasons(self, columns, evidence, row)
+
+    def state(self):
+        """(JSON-able mapping, arrays) for a model file; with the model they make the same detector."""
+        arrays = {f"scaling.{name}": values for name, values in self.scaling._asdict().items()}
+        arrays |= {"flags.surprise": self.flags.surprise, "flags.calm": self.flags.calm, "longest": self.longest}
+        arrays |= {} if self.usual_drift is None else {"usual_drift": self.usual_drift}
+        arrays |= {"usual": self.ensemble.usual, "seen": self.ensemble.seen, "usual_most": self.usual_most}
+        arrays |= {f"held_out.{name}": c.held_out for name, c in [*self.calibrations.items(), ("total", self.total)]}
+        series = None if self.series is None else {"window": self.series.window, "by": self.series.by}
+        return {
+            "features": [list(feature) for feature in self.features],
+            "flags": [list(feature) for feature in self.flags.features],
+            "dates": list(self.dated.items()), "series": series, "blocks": self.blocks,
+        }, arrays  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state, arrays, model):
+        """The detector that `state` described. Raises ValueError, TypeError or KeyError where it is damaged."""
+        features = _features(state["features"], (NUMBER, CATEGORY, "time", "pause", *SERIES_KINDS))
+        flags = Flags(_features(state["flags"], Flags.KINDS), arrays["flags.surprise"], arrays["flags.calm"])
+        series = None if state["series"] is None else Series(state["series"]["window"], state["series"]["by"])
+        scaling = Scaling(*(arrays[f"scaling.{name}"] for name in Scaling._fields))
+        detector = cls(features, scaling, dict(state["dates"]), flags, series)
+        detector.ensemble = Ensemble(model, arrays["usual"], arrays["seen"])
+        detector.usual_most, detector.longest, detector.blocks = (
+            arrays["usual_most"],
+            arrays["longest"],
+            list(state["blocks"]),
+        )
+        detector.usual_drift = arrays["usual_drift"] if series is not None else None
+        detector._check()
+        detector.calibrations = {name: Calibration(arrays[f"held_out.{name}"]) for name in detector.blocks}
+        detector.total = Calibration(arrays["held_out.total"])
+        return detector
+
+    def _check(self):
+        runs = 0 if self.series is None else len(self.plain)
+        sizes = [(values, len(self.features)) for values in self.scaling]
+        sizes += [(values, len(self.flags.features)) for values in (self.flags.surprise, self.flags.calm)]
+        sizes += [(self.usual_most, len(self.features)), (self.longest, runs)]
+        sizes += [] if self.series is None else [(self.usual_drift, runs)]
+        if any(values.shape != (size,) or values.dtype.kind != "f" for values, size in sizes):
+            raise ValueError("its arrays are not those of its features")
+        late = [feature.kind in SERIES_KINDS for feature in self.features]
+        known = {PATTERN, CELL, RANGE, *Flags.KINDS, *((SERIES, STUCK, DRIFT) if self.series is not None else ())}
+        if late != sorted(late) or PATTERN not in self.blocks or not set(self.blocks) <= known:
+            raise ValueError("its features or blocks are not in order")
+        if not all(np.isfinite(values).all() for values in (self.flags.surprise, self.flags.calm, self.longest)):
+            raise ValueError("what it knows of flags or runs is no finite number")
+        middle, scale = self.scaling.middle, self.scaling.scale
+        if not (np.isfinite(middle) & np.isfinite(scale) & (scale > 0)).all() or not np.isfinite(self.usual_most).all():
+            raise ValueError("its scaling holds scales that are not above 0, or middles that are no numbers")
+        self.ensemble.check(len(self.features))
+
+    def check_columns(self, kinds, texts):
+        """Raise ValueError where the detector is not one of columns of these kinds and texts."""
+        for kind, name, place in [*self.features, *self.flags.features]:
+            wanted = CATEGORY if kind in (CATEGORY, "new") else DATE if kind in ("time", "pause") else NUMBER
+            if name not in kinds or (kind not in ("missing", "unreadable") and kinds[name] != wanted):
+                raise ValueError(f"its feature {kind} of {name!r} is not one of its columns")
+            if kind == CATEGORY and not 0 <= place < len(texts[name]):
+                raise ValueError(f"its feature of {name!r} is not one of its categories")
+        if set(self.dated) != {name for name, kind in kinds.items() if kind == DATE}:
+            raise ValueError("its dates are not those of its columns")
+
+
+def _features(listed, kinds):
+    found = [Feature(*entry) for entry in listed]
+    if not all(f.kind in kinds and isinstance(f.name, str) and type(f.place) is int for f in found):
+        raise TypeError("one of its features is of no known kind")
+    return found
+
+
+def _groups(features):
+    """Who sees and says what among the autoencoders: see `Ensemble.fit`.
+
+    The values of a row by themselves have members of their own: beside four features of each number that say how the
+    rows before were, what holds among the values would be learnt less exactly.
+    """
+    series = np.array([feature.kind in SERIES_KINDS for feature in features])
+    if not series.any():
+        return None
+    other = np.array([feature.kind == CATEGORY for feature in features])
+    return [(~series, ~series), (~other, series)]
+
+
+def _whole(scores, rows):
+    return scores if np.ndim(scores) else np.zeros(rows)
+
+
+@kernel
+def sum_up(odd, most, pattern, cell, at):
+    """Of each row of odd (r, c): the sum, the largest excess over most (c,) or 0, and the column that has it or -1."""
+    for i in prange(odd.shape[0]):
+        total, best, where = np.float32(0), np.float32(0), -1
+        for j in range(odd.shape[1]):
+            total += odd[i, j]
+            excess = odd[i, j] - most[j]
+            if excess > best:
+                best, where = excess, j
+        pattern[i], cell[i], at[i] = total, best, where
+
+
+@kernel
+def farthest(values, least, most, factor, place, best, at):
+    """best = the largest (distance from [least, most]) · factor so far, at = its place; a NaN has no distance."""
+    for i in range(values.size):
+        distance = max(values[i] - most, least - values[i]) * factor
+        if distance > best[i]:
+            best[i], at[i] = distance, place
