@@ -7,13 +7,13 @@ import numpy as np
 
 from plugrad.errors import InputError
 from plugrad_anomaly.records import compile_pattern
-from plugrad_anomaly.scan import scan
+from plugrad_anomaly.scan import masked, scan
 
 
 class Masks:
     """Puts <NAME> in the place of what a pattern matches, line by line, in the order of the masks.
 
-    given: list of "NAME=REGEX"; a name of letters, digits and _. Raises InputError for anything else, and for a pattern
+    given: list of "NAME=REGEX"; a name of letters and _. Raises InputError for anything else, and for a pattern
     that matches the empty text.
     """
 
@@ -27,7 +27,8 @@ class Masks:
         for start, end in zip(scanned.starts.tolist(), scanned.ends.tolist(), strict=True):
             line = chunk.data[start:end].tobytes()
             for pattern, name in self.patterns:
-                line = pattern.sub(name, line)
+                # A look-around matches without any text: nothing to put a name in place of.
+                line = pattern.sub(lambda found, name=name: name if found[0] else b"", line)
             parts.append(line)
         text = np.frombuffer(b"\n".join(parts) + b"\n", dtype=np.uint8)
         numbers, offsets = chunk.line_numbers(len(parts)), chunk.line_offsets(scanned.starts)
@@ -38,9 +39,12 @@ class Masks:
 
 def _parsed(given):
     name, equals, pattern = given.partition("=")
-    if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or not pattern:
-        raise InputError(f"--mask must be NAME=REGEX with a name of letters, digits and _, got {given!r}")
+    if not equals or not re.fullmatch(r"[A-Za-z_]+", name) or not pattern:
+        raise InputError(f"--mask must be NAME=REGEX with a name of letters and _, got {given!r}")
     compiled = compile_pattern(pattern, f"--mask {name}")
     if compiled.search(b""):
         raise InputError(f"--mask {name} matches the empty text; expected a pattern that matches what varies")
-    return compiled, f"<{name}>".encode()
+    shown = f"<{name}>"
+    if masked(shown.encode()) != shown:
+        raise InputError(f"--mask {name}: the name is itself masked, as a hexadecimal number; expected another one")
+    return compiled, shown.encode()

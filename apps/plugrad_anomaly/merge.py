@@ -17,7 +17,7 @@ LEAST_BESIDE_PLACEHOLDER = 3
 SELDOM = 20  # lines with one text, above which it takes MANY_TEXTS to be a parameter
 MANY_TEXTS = 50
 LEAST_WORDS = 2  # that a template must keep
-MOST_ROUNDS = 4  # each may find one more parameter in a template
+MOST_ROUNDS = 6  # each may find one more parameter in a template
 
 
 def merge(counts):
@@ -30,7 +30,7 @@ def merge(counts):
         lines = Counter()
         for form, template in template_of.items():
             lines[template] += counts[form]
-        found = _parameters(lines)
+        found = _parameters(lines) or _joint_parameters(lines)
         if not found:
             break
         template_of = {form: found.get(template, template) for form, template in template_of.items()}
@@ -59,6 +59,33 @@ def _parameters(lines):
         if members and median(lines[member] for member in members) > SELDOM:
             least = MANY_TEXTS
         if len(members) >= least:
+            found |= {member: general for member in members if member != general}
+    return found
+
+
+def _joint_parameters(lines):
+    """template -> one with placeholders where its words are rare, for MANY_TEXTS or more that are then equal.
+
+    Where two places vary at once (a user and a host), no two templates differ in one place alone. What tells the
+    places then is, as in SLCT (Vaarandi, 2003), that no word in them is frequent among templates of one length and
+    first word.
+    """
+    kin, frequent = Counter(), Counter()
+    for template in lines:
+        kin[len(template), template[:1]] += 1
+        frequent.update((len(template), template[0], place, word) for place, word in enumerate(template))
+    alike = defaultdict(list)
+    for template in lines:
+        least = kin[len(template), template[:1]] / MANY_TEXTS
+        if least > 1:
+            keys = ((len(template), template[0], place, word) for place, word in enumerate(template))
+            common = (frequent[key] >= least for key in keys)
+            general = tuple(w if kept else PLACEHOLDER for w, kept in zip(template, common, strict=True))
+            if count_words(general) >= max(LEAST_WORDS, len(general) / 2):
+                alike[general].append(template)
+    found = {}
+    for general, members in alike.items():
+        if len(members) >= MANY_TEXTS:
             found |= {member: general for member in members if member != general}
     return found
 

@@ -5,10 +5,13 @@ import numpy as np
 from plugrad_anomaly.read import read_chunks
 from plugrad_anomaly.templates import Templates
 
+EXAMPLE_BYTES = 500
+
 
 def list_templates(paths, layout):
-    """(list of mappings template, count, file, line of its first line; number of lines), the most frequent first.
+    """(list of mappings template, count, file, line, example; number of lines), the most frequent first.
 
+    example: the beginning of the template's first line, as the masks of the layout leave it, and line its number.
     layout: Layout of the files. Lines beyond the limit of templates are counted together, at the end.
     """
     templates = Templates()
@@ -25,13 +28,15 @@ def list_templates(paths, layout):
             )
             counts[found + 1] += count  # -1, of lines beyond the limit, comes first
             for number, place in zip(found.tolist(), first.tolist(), strict=True):
-                firsts.setdefault(number, (chunk.path, int(numbers[place])))
+                if number not in firsts:
+                    end = min(scanned.ends[place], scanned.starts[place] + EXAMPLE_BYTES)
+                    example = records.data[scanned.starts[place] : end].tobytes().decode("utf-8", errors="replace")
+                    firsts[number] = (chunk.path, int(numbers[place]), example)
     final = templates.settle()
     texts = [*templates.texts, "(of more templates than are told apart)"]
     rows = {}
-    for number, (file, line) in firsts.items():
-        row = rows.setdefault(
-            int(final[number]), {"template": texts[final[number]], "count": 0, "file": file, "line": line}
-        )
+    for number, (file, line, example) in firsts.items():
+        new = {"template": texts[final[number]], "count": 0, "file": file, "line": line, "example": example}
+        row = rows.setdefault(int(final[number]), new)
         row["count"] += int(counts[number + 1])
     return sorted(rows.values(), key=lambda row: -row["count"]), lines

@@ -13,8 +13,7 @@ from plugrad_anomaly.words import form
 
 MOST_TEXT_BYTES = 2000  # of a line, that make its form: what is behind them tells no templates apart
 MOST_HASHES = 1_000_000  # of masked texts that are kept beside their ids; later ones are looked at again each time
-MERGED_AT = 20_000  # forms, after which it is seen whether they are but few templates
-MOST_MERGED = 200_000
+MERGED_AT = 20_000  # forms, at which they are merged to make room for more
 
 
 class Templates:
@@ -136,7 +135,7 @@ class Templates:
         if np.unique(hashes).size != hashes.size or ((ids < 0) | (ids > len(texts))).any():
             raise InputError("the saved templates hold a hash twice, or the id of no template; expected each once")
         templates = cls(state["max_templates"])
-        templates.texts, templates.words = list(texts), [tuple(line.split(" ")) for line in words]
+        templates.texts, templates.words = list(texts), [tuple(line.split()) for line in words]
         templates.hashes, templates.ids_of_hashes = hashes.copy(), ids.copy()
         templates.overflow = state["overflow"]
         templates._index()
@@ -157,7 +156,9 @@ class _Learning:
         self.hashes: dict[int, int] = {}  # hash of a masked text -> preliminary id
         self.forms: dict[tuple, int] = {}  # form -> preliminary id
         self.shown: list[str] = []  # by preliminary id
-        self.limit, self.full = MERGED_AT, False
+        self.into: list[int] = []  # preliminary id -> that of the first form of its template, as far as is known
+        self.match, self.first = None, []  # finds templates, once forms were merged; the preliminary id of each
+        self.full = False  # more templates than are allowed: no more are learnt
         self.counts = np.zeros(0, dtype=np.int64)  # lines, by preliminary id
         self.overflow = 0
 
@@ -183,50 +184,47 @@ class _Learning:
     def _new(self, text):
         words = form(text)
         number = self.forms.get(words)
+        if number is None and self.match is not None and (fits := self.match(words)) is not None:
+            number = self.first[fits]
         if number is not None:
             self.shown[number] = _in_common(self.shown[number], text, words)
             return number
-        if len(self.forms) >= self.limit:
-            self._find_templates()
+        if not self.full and len(self.forms) >= MERGED_AT:
+            self._merge()
+            self.full = len(self.forms) > self.max_templates
+            return self._new(text)
         if self.full:
-            # Beyond the limit a line counts to a template that fits it, if there is one, and is forgotten.
-            fits = self.match(words)
-            return -1 if fits is None else self.first[fits]
+            return -1  # it is forgotten
         self.forms[words] = len(self.shown)
+        self.into.append(len(self.shown))
         self.shown.append(text)
         return self.forms[words]
 
     def _lines(self):
-        """form -> number of its lines; of one that came within the chunk that is being learnt, 1."""
-        counts = dict.fromkeys(self.forms, 1)
-        return counts | dict(zip(self.forms, self.counts.tolist(), strict=False))
+        """form -> number of its lines; of one that came within the chunk that is being learnt, 1 at least."""
+        lines = np.zeros(len(self.shown), dtype=np.int64)
+        np.add.at(lines, np.array(self.into[: self.counts.size], dtype=np.int64), self.counts)
+        return {words: max(1, int(lines[number])) for words, number in self.forms.items()}
 
-    def _find_templates(self):
-        """Merge the forms so far. With few templates more forms may come; with many, those found must do."""
-        first = {}
-        for words, template in merge(self._lines()).items():
-            first[template] = min(first.get(template, self.forms[words]), self.forms[words])
-        self.match, self.first = Matcher(list(first)), list(first.values())
-        self.full = len(first) > self.max_templates or self.limit >= MOST_MERGED
-        self.limit *= 2
+    def _merge(self):
+        """Put the templates that the forms so far make in their place, each with the id of its first form."""
+        templates, forms, first = merge(self._lines()), {}, {}
+        for words, number in self.forms.items():  # in the order of the ids
+            template = templates[words]
+            one = first[number] = forms.setdefault(template, number)
+            self.shown[one] = _in_common(self.shown[one], self.shown[number], template)
+        self.into = [first.get(number, number) for number in self.into]
+        self.forms = forms
+        self.match, self.first = Matcher(list(forms)), list(forms.values())
 
     def settled(self):
         """(final id of each preliminary one and of -1, words of each template, text of each)."""
-        templates = merge(self._lines())
-        numbers, texts = {}, []
-        final = np.empty(len(self.forms) + 1, dtype=np.int32)
-        for words, preliminary in self.forms.items():
-            template = templates[words]
-            if template not in numbers and len(numbers) < self.max_templates:
-                numbers[template] = len(texts)
-                texts.append(self.shown[preliminary])
-            number = numbers.get(template, -1)
-            if number >= 0:
-                texts[number] = _in_common(texts[number], self.shown[preliminary], template)
-            final[preliminary] = number
-            self.overflow += int(self.counts[preliminary]) if number < 0 else 0
-        final[-1] = -1
-        return np.where(final < 0, np.int32(len(texts)), final), list(numbers), texts
+        self._merge()
+        kept = list(self.forms)[: self.max_templates]
+        numbers = {self.forms[words]: number for number, words in enumerate(kept)}
+        final = np.array([*(numbers.get(number, len(kept)) for number in self.into), len(kept)], dtype=np.int32)
+        self.overflow += int(self.counts[final[: self.counts.size] == len(kept)].sum())
+        return final, kept, [self.shown[self.forms[words]] for words in kept]
 
 
 def text_of(data, start, end):

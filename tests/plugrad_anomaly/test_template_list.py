@@ -32,6 +32,23 @@ def test_templates_are_listed_by_their_count(log, capsys):
     assert shown.err == "7 lines, 3 templates\n"
 
 
+def test_examples_are_the_first_lines_and_steer_no_terminal(tmp_path, capsys):
+    path = tmp_path / "odd.log"
+    path.write_text("job 7 done\njob 8 done\nbell \x1b[2J rang\n")
+    assert main(["anomaly", "templates", str(path), "--examples"]) == 0
+    lines = capsys.readouterr().out.split("\n")
+    assert [lines[1].strip(), lines[3].strip()] == ["job 7 done", "bell \\x1b[2J rang"]
+    assert main(["anomaly", "templates", str(path), "--examples", "--json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["example"] for one in found] == ["job 7 done", "bell \x1b[2J rang"]
+
+
+def test_a_mask_needs_text_to_match():
+    data = np.frombuffer(b"a xx b\n", np.uint8)
+    chunk, _ = Layout(multiline_start="", masks=[r"W=\b", "E=(?=x)", "X=x+"]).scan(Chunk(data, "app.log", 0, 1))
+    assert chunk.data.tobytes() == b"a <X> b\n"
+
+
 def test_masks_make_one_of_what_they_match(log, capsys):
     assert main(["anomaly", "templates", str(log), "--mask", "ORDER=[A-Z]-[A-Z]", "--top", "1", "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
@@ -49,7 +66,7 @@ def test_masked_lines_keep_their_places_and_times():
     assert Layout.from_state(json.loads(json.dumps(layout.state()))).state() == layout.state()
 
 
-@pytest.mark.parametrize("given", ["ORDER", "=x", "A B=x", "A=", "A=(", "A=x*"])
+@pytest.mark.parametrize("given", ["ORDER", "=x", "A B=x", "A=", "A=(", "A=x*", "ID2=x", "DEADBEEF=x"])
 def test_masks_that_are_none_are_refused(given, log, capsys):
     with pytest.raises(InputError, match="--mask"):
         Masks([given])

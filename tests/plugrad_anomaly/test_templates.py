@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugrad.errors import InputError
+from plugrad_anomaly import merge as merge_module
 from plugrad_anomaly import novel as novel_module
 from plugrad_anomaly import templates as templates_module
 from plugrad_anomaly.novel import Novel
@@ -138,6 +140,87 @@ def test_free_text_does_not_fill_the_memory(monkeypatch):
     assert set(found[::2]) == {0}
     assert templates.texts[0] == "message for <*> was sent"
     assert templates.overflow > 15_000
+
+
+LETTERS = np.array(list("ghijklmnopqrstuvwxyz"))
+
+
+def names(count, seed):
+    """Distinct names, near enough, without digits that the scanner would mask."""
+    drawn = LETTERS[np.random.default_rng(seed).integers(0, 20, (count, 10))]
+    return ["".join(name) for name in drawn]
+
+
+def test_places_that_vary_at_once_are_parameters():
+    users, hosts = names(300, 1), names(300, 2)
+    lines = [f"message for {a} was sent by {b} today\n" for a, b in zip(users, hosts, strict=True)]
+    templates, (found,) = learnt("".join([*lines, "message for all was lost by us today\n"]).encode())
+    assert found == [0] * 300 + [1]
+    assert templates.texts[0] == "message for <*> was sent by <*> today"
+    assert ids(templates, b"message for x was sent by y today\nmessage for x was kept by y today\n") == [0, 2]
+
+
+@pytest.mark.parametrize("places", [1, 2])
+def test_merging_on_the_way_makes_room_for_any_number_of_forms(places, monkeypatch):
+    monkeypatch.setattr(templates_module, "MERGED_AT", 500)
+    users = names(5000, 1)
+    others = names(5000, 2) if places == 2 else ["us"] * 5000
+    lines = [f"message for {a} was sent by {b} today\n" for a, b in zip(users, others, strict=True)]
+    templates = Templates()
+    preliminary = [templates.learn(*lines_of("".join(lines[i : i + 300]).encode())) for i in range(0, 5000, 300)]
+    assert len(templates._learning.forms) <= 500
+    final = templates.settle()
+    assert set(final[np.concatenate(preliminary)].tolist()) == {0}
+    assert (len(templates), templates.overflow) == (1, 0)
+    assert ids(templates, "".join(lines).encode()) == [0] * 5000
+
+
+@pytest.mark.slow
+def test_two_hundred_thousand_forms_do_not_fill_the_memory():
+    templates, text = Templates(max_templates=1000), names(200_000, 3)
+    for i in range(0, 200_000, 20_000):
+        part = [f"{a} spoke to {b}\n" for a, b in zip(text[i : i + 20_000], text[::-1][i : i + 20_000], strict=True)]
+        templates.learn(*lines_of("".join(part).encode()))
+        assert len(templates._learning.forms) <= templates_module.MERGED_AT
+    templates.settle()
+    assert len(templates) == 1000
+    assert templates.overflow == 199_000
+
+
+form_words = st.sampled_from(["a", "b", "c", "d", "e", "f", "g", "<*>", "="])
+forms = st.dictionaries(st.lists(form_words, min_size=1, max_size=5).map(tuple), st.integers(1, 60), max_size=60)
+
+
+@given(forms, st.randoms(use_true_random=False), st.integers(2, 60))
+@settings(max_examples=200, deadline=None)
+def test_merging_does_not_depend_on_the_order_and_ends(counts, random, many):
+    shuffled = list(counts.items())
+    random.shuffle(shuffled)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(merge_module, "MANY_TEXTS", many)
+        patch.setattr(merge_module, "MOST_ROUNDS", 20)
+        once = merge_module.merge(counts)
+        assert merge_module.merge(dict(shuffled)) == once
+        lines = Counter()
+        for words, template in once.items():
+            assert merge_module.Matcher([template])(words) == 0
+            lines[template] += counts[words]
+        assert all(words == template for words, template in merge_module.merge(lines).items())
+
+
+@given(st.lists(st.binary(max_size=30), max_size=20), st.integers(1, 5))
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_keep_their_ids_in_scoring_and_in_a_model(parts, most):
+    text = b"\n".join(parts)
+    templates, (found,) = learnt(text, max_templates=most)
+    state = templates.state()
+    arrays = {name: state.pop(name) for name in ("hashes", "ids")}
+    again = Templates.from_state(json.loads(json.dumps(state)) | arrays)
+    for other in (text, text.replace(b"a", b"7"), b" \n" + text):
+        assert ids(again, other) == ids(templates, other)
+    # Beyond the limit a line may fit a template that was found later.
+    known = [(a, b) for a, b in zip(found, ids(templates, text), strict=True) if a != templates.unseen]
+    assert all(a == b for a, b in known)
 
 
 def test_long_lines_are_told_by_their_beginning():

@@ -12,10 +12,11 @@ from plugrad_anomaly.commands.options import FILES, FORCE, OUTPUT, refuse, say
 @FILES
 @layout_options
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Only the N most frequent (default: all).")
+@click.option("--examples", is_flag=True, help="Show the first line of each, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a template.")
 @OUTPUT
 @FORCE
-def templates(files, top, as_json, output, force, **layout):
+def templates(files, top, examples, as_json, output, force, **layout):
     """List the templates of FILES…, the most frequent first: how many lines each has, and the first of them.
 
     \b
@@ -32,8 +33,13 @@ def templates(files, top, as_json, output, force, **layout):
     found, lines = list_templates(files, new_layout(**layout))
     with written(output) as file:
         for one in found[:top]:
-            text = json.dumps(one) if as_json else printable(_row({**one, "template": shown(one["template"])}, lines))
-            file.write((text + "\n").encode("utf-8", "replace"))
+            example = one.pop("example")
+            if as_json:
+                text = json.dumps(one | ({"example": example} if examples else {})) + "\n"
+            else:
+                text = printable(_row({**one, "template": shown(one["template"])}, lines)) + "\n"
+                text += f"{'':20}{printable(example)}\n" if examples else ""
+            file.write(text.encode("utf-8", "replace"))
     say(f"{lines:,} lines, {len(found):,} templates")
 
 
