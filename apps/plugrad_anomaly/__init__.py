@@ -4,7 +4,10 @@ import plugrad as pg
 
 __version__ = pg.__version__
 
-_LATE = {"TabularAnomalyDetector": "plugrad_anomaly.estimators"}
+_LATE = {
+    "LogAnomalyDetector": "plugrad_anomaly.log_estimator",
+    "TabularAnomalyDetector": "plugrad_anomaly.estimators",
+}
 
 
 def __getattr__(name):

@@ -3,12 +3,15 @@
 import click
 
 from plugrad.cli import CommandGroup
+from plugrad_anomaly.commands.diff import diff
 from plugrad_anomaly.commands.evaluate import evaluate
+from plugrad_anomaly.commands.mute import mute
 from plugrad_anomaly.commands.report import report
 from plugrad_anomaly.commands.score import score
 from plugrad_anomaly.commands.templates import templates
 from plugrad_anomaly.commands.threshold import threshold
 from plugrad_anomaly.commands.train import train
+from plugrad_anomaly.commands.watch import watch
 
 
 @click.group(cls=CommandGroup)
@@ -22,5 +25,5 @@ def anomaly():
     """
 
 
-for verb in (train, score, evaluate, report, templates, threshold):
+for verb in (train, score, evaluate, report, templates, threshold, mute, watch, diff):
     anomaly.add_command(verb)

@@ -107,7 +107,9 @@ class TabularAnomalyDetector(OutlierDetector):
                 "while a minimum of 2 is required."
             )
         try:
-            self.detector_, _ = TabularDetector.fit(columns, CLEAN if self.novelty else MIXED, _seed(self.random_state))
+            self.detector_, _ = TabularDetector.fit(
+                columns, CLEAN if self.novelty else MIXED, seed_of(self.random_state)
+            )
         except InputError as error:
             raise ValueError(str(error)) from None
         self._kinds, self._texts = kinds, texts
@@ -139,7 +141,7 @@ class TabularAnomalyDetector(OutlierDetector):
             "application": "anomaly", "kind": "array", "detector": state, "offset": self.offset_,
             "columns": list(self._kinds.items()), "texts": list(self._texts.items()),
             "named": hasattr(self, "feature_names_in_"),
-            "parameters": {**self.get_params(), "random_state": _seed(self.random_state)},
+            "parameters": {**self.get_params(), "random_state": seed_of(self.random_state)},
         }  # fmt: skip
         save_model(path, self.detector_.model, described, arrays)
 
@@ -192,7 +194,8 @@ class TabularAnomalyDetector(OutlierDetector):
             raise ValueError(f'contamination must be "auto" or a number in (0, 0.5], got {share!r}')
 
 
-def _seed(random_state):
+def seed_of(random_state):
+    """The seed that a random_state of scikit-learn stands for."""
     if random_state is None:
         return 0
     if hasattr(random_state, "randint"):

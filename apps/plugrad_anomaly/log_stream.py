@@ -91,10 +91,12 @@ class LogStream:
             counts = np.add.reduceat(same_file, rows.offsets[:-1], dtype=np.int64)
             last = rows.members[rows.offsets[:-1] + counts - 1]
         texts = detector.templates.texts + self.novel.texts
-        return ScoredRows(
+        scored = ScoredRows(
             [rows.files[f] for f in lines.file[first]], lines.line_number[first], lines.line_number[last], rows.key,
             lines.timestamp[first], scores, LogExplainer(detector, rows, contributions, texts),
+            members=lambda row: lines.line_number[rows.members[rows.offsets[row] : rows.offsets[row + 1]]],
         )  # fmt: skip
+        return scored if detector.muted is None else detector.muted.quieted(scored)
 
 
 def _named(prefix, arrays):

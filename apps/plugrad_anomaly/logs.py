@@ -30,6 +30,7 @@ class LogDetector:
         self.layout, self.grouping, self.templates, self.features = layout, grouping, templates, features
         self.watch, self.detector = watch, detector
         self.held_out_seconds = held_out_seconds  # the time that the held-out rows cover, None without times
+        self.muted = None
 
     @classmethod
     def fit(cls, paths, grouping, train, say=lambda text: None, contamination=0.0, sequence=False, layout=None):

@@ -5,6 +5,7 @@ import numpy as np
 from plugrad.errors import InputError, ModelFileError
 from plugrad.saved_model import load_model, save_model
 from plugrad_anomaly.logs import LogDetector
+from plugrad_anomaly.muting import Muted
 from plugrad_anomaly.tables import TableDetector
 from plugrad_anomaly.threshold import check, choose
 
@@ -22,8 +23,15 @@ def save(path, detector, wanted, histories, seed):
         "loss": [min(_losses(history)) for history in histories],
     }
     described = {"application": APPLICATION, "kind": detector.kind, "threshold": threshold, "detector": state}
+    described["muted"] = []
     save_model(path, detector.detector.model, described, arrays, training)
     return threshold
+
+
+def _texts(muted):
+    if not isinstance(muted, list) or not all(isinstance(text, str) for text in muted):
+        raise TypeError("what it mutes is no text")
+    return muted
 
 
 def _losses(history):
@@ -40,6 +48,7 @@ def load(path):
     try:
         detector = DETECTORS[state["kind"]].from_state(state["detector"], loaded.arrays, loaded.model)
         threshold = check(state["threshold"])
+        detector.muted = Muted(_texts(state["muted"]), threshold["score"])
         if not np.isfinite(loaded.model.store.values).all():
             raise ValueError("its model holds weights that are no finite numbers")
     except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
@@ -49,11 +58,21 @@ def load(path):
     return detector, threshold
 
 
+def load_muted(path):
+    """What is muted in a model file: list of text."""
+    load(path)
+    return list(load_model(path).state["muted"])
+
+
 def change_threshold(path, wanted, target=None):
-    """Set another threshold in a model file (or in a copy, `target`), all else staying as it is: the new threshold."""
+    """Set another threshold in a model file (or in a copy, `target`): the new threshold."""
     detector, _ = load(path)
-    loaded = load_model(path)
     threshold = choose(detector.detector.held_out_scores(), wanted, detector.held_out_seconds)
-    state = {**loaded.state, "threshold": threshold}
-    save_model(target or path, loaded.model, state, loaded.arrays, loaded.training)
+    change(path, {"threshold": threshold}, target)
     return threshold
+
+
+def change(path, changes, target=None):
+    """Change parts of the state of a model file (or of a copy, `target`), all else staying as it is."""
+    loaded = load_model(path)
+    save_model(target or path, loaded.model, {**loaded.state, **changes}, loaded.arrays, loaded.training)

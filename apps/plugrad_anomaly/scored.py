@@ -15,6 +15,7 @@ class ScoredRows(NamedTuple):
     timestamps: float64 (rows,), seconds since 1970 UTC, NaN for none; scores: float64 (rows,), calibrated.
     reasons: function of a row's number, giving the list of its reasons, the weightiest first.
     passed: name -> list[str], columns of the input that are written before the score.
+    members: function of a row's number, giving the numbers of its lines, int64; None where a row is one line.
     """
 
     files: list
@@ -25,6 +26,7 @@ class ScoredRows(NamedTuple):
     scores: np.ndarray
     reasons: Callable[[int], list]
     passed: Mapping = {}
+    members: Callable[[int], np.ndarray] | None = None
 
     @property
     def size(self) -> int:
@@ -38,7 +40,7 @@ class ScoredRows(NamedTuple):
         passed = {name: [cells[i] for i in chosen] for name, cells in self.passed.items()}
         return ScoredRows(
             lists[0], self.first_lines[mask], self.last_lines[mask], lists[1], self.timestamps[mask], self.scores[mask],
-            lambda i: self.reasons(chosen[i]), passed,
+            lambda i: self.reasons(chosen[i]), passed, self.members and (lambda i: self.members(chosen[i])),
         )  # fmt: skip
 
 

@@ -67,10 +67,11 @@ class TableStream:
             return [{**reason, **place} for reason in detector.reasons(columns, contributions, row)]
 
         names = self.chunks.header.names
-        return ScoredRows(
+        scored = ScoredRows(
             [chunk.path] * columns.rows, lines, lines, self._ids(cells, names), self._times(columns), scores, reasons,
             PassedColumns(cells, names, self.chunks.header.delimiter) if self.owner.keep == "all" else {},
         )  # fmt: skip
+        return scored if self.owner.muted is None else self.owner.muted.quieted(scored)
 
     def finish(self):
         """Nothing is left. Raises InputError for a file that had no row."""

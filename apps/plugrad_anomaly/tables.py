@@ -24,7 +24,7 @@ class TableDetector:
 
     def __init__(self, schema, detector, held_out_seconds=None):
         self.schema, self.detector, self.held_out_seconds = schema, detector, held_out_seconds
-        self.keep = "all"
+        self.keep, self.muted = "all", None
 
     @classmethod
     def fit(cls, paths, id_column=None, recipe=CLEAN, seed=0, series=None, say=lambda text: None, ignore=()):

@@ -83,17 +83,18 @@ def input_kind(files, kind="auto"):
     """Whether files are "log" or "csv", by their names where `kind` is "auto"."""
     if kind != "auto":
         return kind
-    tables = [_plain_name(name).endswith((".csv", ".tsv")) for name in files]
+    tables = [is_table_name(name) for name in files]
     if any(tables) and not all(tables):
         raise InputError("logs and CSV files cannot be learnt together; give one kind, or say --input")
     return "csv" if all(tables) else "log"
 
 
-def _plain_name(name):
-    name = name.lower()
+def is_table_name(name):
+    """Whether a file is CSV or TSV by its name, compressed or not."""
+    name = str(name).lower()
     for ending in (".gz", ".zst", ".bz2", ".xz"):
         name = name.removesuffix(ending)
-    return name
+    return name.endswith((".csv", ".tsv"))
 
 
 def _trainer(seed, epochs, say, contamination=0.0, model_kind="dense", configuration=None):

@@ -5,7 +5,7 @@ import json
 import click
 
 from plugrad.errors import InputError
-from plugrad_anomaly.commands.options import FILES, FORCE, MODEL, progress, refuse
+from plugrad_anomaly.commands.options import FILES, FORCE, MODEL, progress, refuse, refuse_other_kind
 
 
 @click.command()
@@ -33,6 +33,7 @@ def evaluate(files, model, labels, as_json, curves, force):
         refuse(curves, force)
     known = read_labels(labels)
     detector, threshold = saved.load(model)
+    refuse_other_kind(detector, files, model)
     result, truth, scores = compare(known, progress(detector.score(files)), threshold["score"])
     click.echo(json.dumps(result, indent=2) if as_json else report(result))
     if curves:

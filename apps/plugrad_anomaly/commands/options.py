@@ -43,6 +43,18 @@ _THRESHOLDS = [
 ]  # fmt: skip
 
 
+def refuse_other_kind(detector, files, path):
+    """Raise InputError where a file's name says that it is a table, and the model of `path` is one of logs."""
+    from plugrad_anomaly.training import is_table_name
+
+    tables = [name for name in files if is_table_name(name)]
+    if detector.kind == "log" and tables:
+        raise InputError(
+            f"is a table by its name, and {path} is a model of logs; expected a log (- takes it as lines of text)",
+            tables[0],
+        )
+
+
 def say(text):
     """A message for a person, on standard error."""
     click.echo(text, err=True)

@@ -5,7 +5,7 @@ import time
 import click
 
 from plugrad.errors import InputError
-from plugrad_anomaly.commands.options import FILES, FORCE, MODEL, OUTPUT, refuse_mixed, say
+from plugrad_anomaly.commands.options import FILES, FORCE, MODEL, OUTPUT, refuse_mixed, refuse_other_kind, say
 
 DASK = "tcp://HOST:PORT"
 
@@ -52,6 +52,7 @@ def score(files, model, output, form, top, on_error, max_errors, rejects, schedu
         raise InputError("--max-errors is for --on-error skip; --on-error fail stops at the first")
     refuse_mixed({"-o": output, "--rejects": rejects}, [*files, model])
     detector, threshold = saved.load(model)
+    refuse_other_kind(detector, files, model)
     run = Run(
         model, detector, threshold["score"], list(files), output, form, scheduler=scheduler, top=top, rejects=rejects,
         skip=on_error == "skip" or max_errors is not None, max_errors=max_errors, say=say, **options,
