@@ -5,6 +5,7 @@ odd = TabularAnomalyDetector().fit_predict(X) == -1
 """
 
 import inspect
+import sys
 
 import numpy as np
 
@@ -39,12 +40,11 @@ class OutlierDetector:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
     def __sklearn_tags__(self):
-        # Asked for by scikit-learn alone, which then is there.
-        from sklearn.utils import InputTags, Tags, TargetTags
-
-        return Tags(
-            estimator_type="outlier_detector", target_tags=TargetTags(required=False),
-            input_tags=InputTags(allow_nan=True, categorical=True),
+        # Asked for by scikit-learn alone, which then is loaded; nothing here needs it.
+        utils = sys.modules["sklearn.utils"]
+        return utils.Tags(
+            estimator_type="outlier_detector", target_tags=utils.TargetTags(required=False),
+            input_tags=utils.InputTags(allow_nan=True, categorical=True),
         )  # fmt: skip
 
     def __sklearn_is_fitted__(self):
@@ -206,9 +206,10 @@ def seed_of(random_state):
 
 
 def _not_fitted():
-    """scikit-learn's error where it is installed, as programs expect; else one of the same two bases."""
-    try:
-        from sklearn.exceptions import NotFittedError
-    except ImportError:
-        return type("NotFittedError", (ValueError, AttributeError), {})
-    return NotFittedError
+    """scikit-learn's error where that is loaded, as its programs expect; else one of the same two bases."""
+    exceptions = sys.modules.get("sklearn.exceptions")
+    return getattr(exceptions, "NotFittedError", NotFittedError)
+
+
+class NotFittedError(ValueError, AttributeError):
+    """A detector is asked before it has learnt."""
