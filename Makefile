@@ -16,6 +16,10 @@ help:  ## show what there is
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
+.venv/.quality: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[quality]'
+	@touch $@
+
 demo: .venv/.installed  ## train on the logs and the CSV in data/, and find the faults in new ones
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh data/demo.sh
 
@@ -31,8 +35,13 @@ test-bounds: .venv/.installed  ## the engine's tests with every index of every k
 bench: .venv/.bench  ## training steps and inference beside PyTorch and JAX
 	$(BIN)/python tests/benchmarks/training_steps.py --output bench-output
 
-quality: .venv/.installed  ## how well faults are found, on the embedded data and, where it is, on real data
+quality: .venv/.quality  ## how well faults are found, on the embedded data and, where it is, on real data, beside others
 	$(BIN)/python tests/benchmarks/quality.py
+	$(BIN)/python tests/benchmarks/faults.py
+	$(BIN)/python tests/benchmarks/grouping.py
+	$(BIN)/python tests/benchmarks/hdfs.py
+	$(BIN)/python tests/benchmarks/adbench.py
+	$(BIN)/python tests/benchmarks/nab.py
 
 lint: .venv/.installed  ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -9,12 +9,11 @@ detector runs with its defaults.
 """
 
 import argparse
-import os
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
+from real_data import real_data
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
@@ -23,7 +22,7 @@ PEERS = {"IForest": True, "AutoEncoder": True, "ECOD": False, "PCA": False, "HBO
 
 def tables(only=()):
     """Yield (name, rows float64 (r, c), labels (r,)) of each table."""
-    folder = Path(os.environ.get("PLUGRAD_DATA", "../shared/data")) / "adbench"
+    folder = real_data("adbench")
     for path in sorted(folder.glob("*.npz"), key=lambda path: int(path.stem.split("_")[0])):
         if not only or path.stem in only:
             with np.load(path) as data:

@@ -8,13 +8,13 @@ numbers, numbers and the block ids of HDFS; plugrad has no rule for a system. Ne
 """
 
 import csv
-import os
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from real_data import real_data
 
 from plugrad_anomaly.scan import scan
 from plugrad_anomaly.templates import Templates
@@ -86,5 +86,4 @@ def _print(name, row):
 
 
 if __name__ == "__main__":
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(os.environ.get("PLUGRAD_DATA", beside)) / "loghub")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else real_data("loghub"))

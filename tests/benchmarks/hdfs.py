@@ -15,11 +15,11 @@ threshold that is best on the test part itself. DeepLog (Du et al. 2017) reports
 import argparse
 import csv
 import gzip
-import os
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from real_data import real_data
 
 ROOT = Path(__file__).resolve().parents[2]
 NORMAL_SESSIONS = 552_640  # outside of train_normal
@@ -28,7 +28,7 @@ FILES = ("train_normal", "test_abnormal", "test_normal_subset")
 
 def data_folder():
     """The folder of the HDFS sequences."""
-    return Path(os.environ.get("PLUGRAD_DATA", ROOT.parent / "shared" / "data")) / "hdfs_sequences"
+    return real_data("hdfs_sequences")
 
 
 def read_sessions(path):

@@ -11,18 +11,18 @@ its quantile. The data (Lavin & Ahmad 2015, https://github.com/numenta/NAB) are 
 import argparse
 import csv
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from real_data import real_data
 
 LEARNT = 0.4
 
 
 def series():
     """Yield (name, seconds float64 (r,), values float64 (r,), list of (first, last) in seconds)."""
-    folder = Path(os.environ.get("PLUGRAD_DATA", "../shared/data")) / "nab"
+    folder = real_data("nab")
     windows = json.loads((folder / "labels" / "combined_windows.json").read_text())
     for name, spans in sorted(windows.items()):
         path = folder / name

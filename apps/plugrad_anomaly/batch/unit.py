@@ -55,12 +55,12 @@ class Unit:
         self.detector, self.files, self.skip, self.opened, self.folder = detector, files, skip, opened, folder
         self.place = Place()
         self._told = threading.local()  # rejects of `prepare` belong to its chunk, whatever thread made it
-        self.stream = None
-        if hasattr(detector, "stream"):
-            self.stream = detector.stream(on_reject=self._reject if skip else None)
-            if resumed is not None:
-                self.place, state, arrays = resumed
-                self.stream = detector.stream_from(state, arrays, on_reject=self._reject if skip else None)
+        on_reject = self._reject if skip else None
+        if resumed is None:
+            self.stream = detector.stream(on_reject=on_reject)
+        else:
+            self.place, state, arrays = resumed
+            self.stream = detector.stream_from(state, arrays, on_reject=on_reject)
 
     def state(self):
         """(Place, JSON-able mapping, name -> array) behind the last Step."""
@@ -68,9 +68,6 @@ class Unit:
 
     def steps(self):
         """Yield the Steps of the unit, in order."""
-        if self.stream is None:
-            yield from self._whole_files()
-            return
         with ThreadPoolExecutor(threads.get_threads(), "plugrad-prepare") as pool:
             chunks = ahead(self._read(pool), depth=AHEAD)
             try:
@@ -131,20 +128,9 @@ class Unit:
 
     def _chunks(self, path, start):
         where = path if self.folder is None else os.path.join(self.folder, path)
-        reading = {"boundary": self.stream.boundary, "expected": getattr(self.stream, "expected", "lines of text")}
+        reading = {"boundary": self.stream.boundary, "expected": self.stream.expected}
         for chunk in read_chunks(where, start=start, opened=self.opened, **reading):
             yield chunk if self.folder is None else replace(chunk, path=str(path))
-
-    def _whole_files(self):
-        for number, path in enumerate(self.files):
-            place = Place(number)
-            try:
-                for scored in self.detector.score([path]):
-                    yield Step(scored, [], scored.size, None)
-            except InputError as error:
-                if not self.skip:
-                    raise
-                yield Step(None, [reject_of(error, path, place)], 0, None)
 
     def _reject(self, path, line, why, text=""):
         self._told.rejects.append(Reject(str(path), line, why, text))
