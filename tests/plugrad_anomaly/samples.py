@@ -12,7 +12,7 @@ def log_text(rows=60, seed=1):
     draw = random.Random(seed)
     lines = []
     for row in range(rows):
-        begin = f"2024-05-14T{row // 60:02}:{row % 60:02}"
+        begin = f"2024-05-{14 + row // 1440:02}T{row // 60 % 24:02}:{row % 60:02}"
         lines += [f"{begin}:01Z start s{row}", f"{begin}:02Z read s{row} took {draw.randint(10, 20)} ms"]
         lines += [f"{begin}:03Z end s{row}"]
     return "\n".join(lines) + "\n"

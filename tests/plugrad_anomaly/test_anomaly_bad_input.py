@@ -225,7 +225,11 @@ def test_a_table_model_on_a_log_and_a_log_model_on_a_table(tmp_path, trained, re
     refuses("score", log, "--model", trained / "table.model", said=[f"{log}:1: ", "lacks the column 'heat'"])
     out = tmp_path / "lines.csv"
     command = ["anomaly", "score", trained / "good.csv", "--model", trained / "windows.model", "-o", out]
-    assert main([str(part) for part in command]) == 0  # it is lines of text
+    refuses(*command[1:], said=[trained / "good.csv", "is a table by its name", "windows.model is a model of logs"])
+    plain = tmp_path / "lines.log"
+    plain.write_text((trained / "good.csv").read_text())
+    command[2] = plain
+    assert main([str(part) for part in command]) == 0  # by another name it is lines of text
     assert len(out.read_text().splitlines()) == 1 + 81 // 3
 
 

@@ -301,6 +301,7 @@ class Lines:
 
 class LineStream:
     boundary = None
+    expected = "lines of text"
 
     def __init__(self, early, on_reject):
         self.early, self.on_reject = early, on_reject
