@@ -49,9 +49,12 @@ def far_call(kernel):
 
 
 def _canonical(numba, kind):
-    """One type for all that are as good: otherwise a function would be compiled for signed, unsigned and known ints."""
+    """One type for all that are as good: otherwise a function would be compiled for every size of integer.
+
+    Unsigned words of 64 bits stay what they are: their arithmetic is another.
+    """
     kind = numba.types.unliteral(kind)
-    return numba.intp if isinstance(kind, numba.types.Integer) else kind
+    return numba.intp if isinstance(kind, numba.types.Integer) and kind != numba.uint64 else kind
 
 
 def _emit(context, builder, symbol, signature, values):

@@ -16,6 +16,8 @@ from pathlib import Path
 
 _IMPORTS = re.compile(r"^\s*(?:from\s+([\w.]+)\s+import|import\s+([\w.]+))", re.MULTILINE)
 
+_MAKERS = "plugrad.kernel", "plugrad.far_call", "plugrad.pieces"
+
 
 def folder_for(module):
     """The folder for the kernels of a module (its dotted name), or None where nothing can be written."""
@@ -66,7 +68,7 @@ def _digest_of(module):
 def _needed(module):
     """The module and all that it imports, directly or not, from its own package and from plugrad's kernels.
 
-    Of the core only what kernels are made of counts: kernel.py and kernels/. What else it holds runs in Python.
+    Of the core only what kernels are made of and made by counts. What else it holds runs in Python.
     """
     found, waiting = set(), [module]
     while waiting:
@@ -77,7 +79,7 @@ def _needed(module):
         for pair in _IMPORTS.findall(_source(name).decode(errors="replace")):
             other = pair[0] or pair[1]
             own = other.split(".")[0] == module.split(".")[0] != "plugrad"
-            if own or other == "plugrad.kernel" or other.startswith("plugrad.kernels."):
+            if own or other in _MAKERS or other.startswith("plugrad.kernels."):
                 waiting.append(other)
     return found
 

@@ -24,6 +24,12 @@ def pipelines():
     class Piece(JITCodeLibrary):
         """A library to be linked into another."""
 
+        def _optimize_functions(self, module):
+            module.data_layout = self._codegen._data_layout
+
+        def _optimize_final_module(self):
+            pass
+
         def _finalize_final_module(self):
             self._finalize_dynamic_globals()
             self._finalized = True

@@ -77,7 +77,9 @@ def keep_slopes(slopes, scale, first_query, queries, first_key, unit, to_bias):
     for j in range(slopes.shape[0]):
         row = slopes[j, :queries]
         if to_bias.size:
-            to_bias[unit, first_key + j, first_query : first_query + queries] = row
+            kept = to_bias[unit, first_key + j, first_query : first_query + queries]
+            for i in range(queries):
+                kept[i] = row[i]
         for i in range(queries):
             row[i] *= scale
 

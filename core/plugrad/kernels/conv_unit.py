@@ -89,7 +89,8 @@ def copy_block(block, rows, pitch, image, y, number, height, width, channels, fi
         inner = line[left * channels : right * channels]
         source = image[number * height + row, start : start + size]
         if activation == IDENTITY:
-            inner[:] = source
+            for i in range(size):  # not inner[:] = source: Numba would compile the text of an error for it, for seconds
+                inner[i] = source[i]
         else:
             result = y[number * height + row, start : start + size]
             differentiate(result.reshape(1, size), source.reshape(1, size), inner.reshape(1, size), 0, 1, activation)

@@ -37,6 +37,26 @@ def add_kept(x, mask, sums):
     return count
 
 
+@kernel(inline=False)
+def average_sample(sample, x, mask, total, shares, y):
+    """One sample of global_average_forward."""
+    channels, wide = y.shape[1], total.shape[1]
+    out, sums = y[sample], total[sample]
+    sums[:] = 0
+    count = x.shape[1]
+    if mask.shape[0]:
+        count = add_kept(x[sample], mask[sample], sums)
+    else:
+        add_lines(x[sample].reshape(-1), wide, sums)
+    for start in range(channels, wide, channels):
+        for c in range(channels):
+            sums[c] += sums[start + c]
+    share = 1.0 / count if count else 0.0
+    shares[sample] = share
+    for c in range(channels):
+        out[c] = sums[c] * share
+
+
 @kernel
 def global_average_forward(x, mask, total, shares, y):
     """y (batch, channels) = the means over positions.
@@ -44,22 +64,8 @@ def global_average_forward(x, mask, total, shares, y):
     mask (batch, positions) of 0 and 1, or (0, 0): positions left out are not read. total (batch, wide) of float64:
     scratch. shares (batch,): written, one over the number of positions taken, 0 for none.
     """
-    channels, wide = y.shape[1], total.shape[1]
     for sample in prange(y.shape[0]):
-        out, sums = y[sample], total[sample]
-        sums[:] = 0
-        count = x.shape[1]
-        if mask.shape[0]:
-            count = add_kept(x[sample], mask[sample], sums)
-        else:
-            add_lines(x[sample].reshape(-1), wide, sums)
-        for start in range(channels, wide, channels):
-            for c in range(channels):
-                sums[c] += sums[start + c]
-        share = 1.0 / count if count else 0.0
-        shares[sample] = share
-        for c in range(channels):
-            out[c] = sums[c] * share
+        average_sample(sample, x, mask, total, shares, y)
 
 
 @kernel

@@ -30,7 +30,7 @@ def philox(c0, c1, c2, c3, k0, k1):
     return c0, c1, c2, c3
 
 
-@kernel
+@kernel(inline=False)
 def keep_run(seed, step, draw, first, threshold, keep, run):
     """run[i] = keep where the random word of place 4 * first + i is at least threshold (of 2**32), else 0.
 

@@ -183,7 +183,9 @@ def finish_tiles(m, plane, channels, across, first, count, y, start, pitch, rows
         if not inner:
             wanted = min(2, columns - column) * channels
             for r in range(min(2, rows - row)):
-                y[place + r * pitch : place + r * pitch + wanted] = edge[2 * r * channels : 2 * r * channels + wanted]
+                target, source = y[place + r * pitch :], edge[2 * r * channels :]
+                for i in range(wanted):
+                    target[i] = source[i]
 
 
 @kernel
