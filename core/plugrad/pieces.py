@@ -15,11 +15,45 @@ TRIED = {(0, 68)}
 def pipelines():
     """Numba's compiler for a function that is called, and for one that is only put into others."""
     from numba import version_info
-    from numba.core.codegen import JITCodeLibrary
     from numba.core.compiler import Compiler
 
     if version_info.short not in TRIED:
         return Compiler, Compiler
+    generator = _generator()
+
+    class Whole(Compiler):
+        """A function with machine code of its own, all else that its compilation needs in pieces."""
+
+        def __init__(self, typing, target, library, *rest):
+            super().__init__(typing, target, library, *rest)
+            target = self.state.targetctx
+            if type(target._internal_codegen) is not generator:
+                target._internal_codegen = _pieces(target._internal_codegen)
+
+        def compile_extra(self, function):
+            codegen = self.state.targetctx.codegen()
+            self.state.library = codegen._codegen.create_library(function.__qualname__)
+            self.state.library.enable_object_caching()
+            return super().compile_extra(function)
+
+    class Part(Whole):
+        """A function that is put into its callers."""
+
+        def compile_extra(self, function):
+            self.state.library = self.state.targetctx.codegen().create_library(function.__qualname__)
+            return Compiler.compile_extra(self, function)
+
+    @functools.cache
+    def _pieces(codegen):
+        return generator(codegen)
+
+    return Whole, Part
+
+
+@functools.cache
+def _generator():
+    """The class of a code generator that wraps another one, and whose new libraries are all pieces."""
+    from numba.core.codegen import JITCodeLibrary
 
     class Piece(JITCodeLibrary):
         """A library to be linked into another."""
@@ -53,33 +87,7 @@ def pipelines():
         def create_library(self, name, **options):
             return Piece(self._codegen, name, **options)
 
-    class Whole(Compiler):
-        """A function with machine code of its own, all else that its compilation needs in pieces."""
-
-        def __init__(self, typing, target, library, *rest):
-            super().__init__(typing, target, library, *rest)
-            target = self.state.targetctx
-            if type(target._internal_codegen) is not Pieces:
-                target._internal_codegen = _pieces(target._internal_codegen)
-
-        def compile_extra(self, function):
-            codegen = self.state.targetctx.codegen()
-            self.state.library = codegen._codegen.create_library(function.__qualname__)
-            self.state.library.enable_object_caching()
-            return super().compile_extra(function)
-
-    class Part(Whole):
-        """A function that is put into its callers."""
-
-        def compile_extra(self, function):
-            self.state.library = self.state.targetctx.codegen().create_library(function.__qualname__)
-            return Compiler.compile_extra(self, function)
-
-    @functools.cache
-    def _pieces(codegen):
-        return Pieces(codegen)
-
-    return Whole, Part
+    return Pieces
 
 
 class _Inert:
