@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from plugrad.kernel import kernel
+from plugrad_anomaly.csv_rows import Texts
 
 _FORMULA = np.zeros(256, dtype=np.bool_)  # what makes a spreadsheet take a cell for a formula
 _FORMULA[list(b"=+-@")] = True
@@ -16,7 +17,7 @@ SPACE, DELETE, COMMA, MINUS, PLUS = 32, 127, 44, 45, 43
 class PassedColumns(Mapping):
     """name -> list[str] of the cells of a chunk's rows, made when they are asked for.
 
-    `lines()` gives the rows as text that may stand in a CSV as it is; most are taken from the file whole, which is what
+    `lines` gives the rows as text that may stand in a CSV as it is; most are taken from the file whole, which is what
     makes passing all columns cheap.
     """
 
@@ -34,18 +35,19 @@ class PassedColumns(Mapping):
         return self.cells.texts(place)
 
     def lines(self, cell):
-        """The rows as list[str], cells separated by commas; cell: function that makes a text one CSV cell."""
+        """The rows as Texts, cells separated by commas; cell: function that makes a text one CSV cell."""
         cells = self.cells
         plain = np.zeros(cells.rows, dtype=np.bool_)
         if self.delimiter == ",":
             _plain_rows(cells.data, cells.starts, cells.ends, cells.odd, cells.row_starts, cells.row_ends, plain)
-        # Bytes that are not ASCII are in none of the rows that are taken from here.
-        text = cells.data.tobytes().decode("latin-1")
-        spans = zip(cells.row_starts.tolist(), cells.row_ends.tolist(), strict=True)
-        found = [text[start:end] for start, end in spans]
-        for row in np.flatnonzero(~plain).tolist():
-            found[row] = ",".join(cell(cells.text(row, place)) for place in range(len(self.names)))
-        return found
+        taken = Texts(cells.data, cells.row_starts.astype(np.int64), cells.row_ends.astype(np.int64))
+        others = np.flatnonzero(~plain)
+        if not others.size:
+            return taken
+        places = range(len(self.names))
+        made = Texts.of([",".join(cell(cells.text(row, place)) for place in places) for row in others.tolist()])
+        taken.starts[others], taken.ends[others] = made.starts + taken.data.size, made.ends + taken.data.size
+        return taken._replace(data=np.concatenate((taken.data, made.data)))
 
 
 @kernel

@@ -9,6 +9,7 @@ import numpy as np
 
 from plugrad.errors import InputError
 from plugrad.files import atomic_write
+from plugrad_anomaly.csv_rows import NO_TIME, Texts, csv_rows
 
 FORMATS = ("csv", "jsonl", "table")
 CSV_COLUMNS = ["file", "line", "last_line", "row", "id", "timestamp", "score", "threshold", "anomaly", "reasons"]
@@ -84,9 +85,8 @@ class Writer:
         flags = scored.scores > self.threshold
         reasons = {i: scored.reasons(i) for i in np.flatnonzero(flags | explain_all).tolist()}
         first = self.unit_count + 1
-        block = _Block(scored, flags.tolist(), reasons, self.threshold, numbers or range(first, first + scored.size))
-        text = {"csv": block.csv, "jsonl": block.jsonl, "table": block.table}[self.form]()
-        self.file.write(text.encode("utf-8", "replace"))
+        block = _Block(scored, flags, reasons, self.threshold, numbers or range(first, first + scored.size))
+        self.file.write({"csv": block.csv, "jsonl": block.jsonl, "table": block.table}[self.form]())
         self.count += scored.size
         self.anomalies += int(flags.sum())
 
@@ -138,26 +138,20 @@ def json_text(value):
 
 
 class _Block:
-    """The rows of a ScoredRows as text; columns are made one by one, which takes a tenth of the time of records."""
+    """The rows of a ScoredRows as bytes, all at once: that takes a tenth of the time of one after another."""
 
     def __init__(self, scored, flags, reasons, threshold, numbers):
-        self.scored, self.reasons, self.numbers = scored, reasons, numbers
-        self.flags = ["true" if flag else "false" for flag in flags]
+        self.scored, self.flags, self.reasons, self.numbers = scored, flags, reasons, numbers
         self.threshold = repr(round(float(threshold), 4))
-        self.scores = np.round(scored.scores, 4).tolist()
 
     def csv(self):
         scored, size = self.scored, self.scored.size
-        reasons = [""] * size
-        for i, found in self.reasons.items():
-            reasons[i] = csv_cell("; ".join(reason["text"] for reason in found))
-        columns = [
-            *_passed(scored.passed),
-            _each(scored.files, csv_cell), map(str, scored.first_lines.tolist()), map(str, scored.last_lines.tolist()),
-            map(str, self.numbers), _each(scored.ids, csv_cell), timestamp_texts(scored.timestamps),
-            map(repr, self.scores), [self.threshold] * size, self.flags, reasons,
-        ]  # fmt: skip
-        return "\n".join(map(",".join, zip(*columns, strict=True))) + "\n"
+        reasons = {i: csv_cell("; ".join(reason["text"] for reason in found)) for i, found in self.reasons.items()}
+        return csv_rows(
+            _passed(scored.passed), _csv_cells(scored.files), scored.first_lines, scored.last_lines,
+            np.asarray(self.numbers, np.int64), _csv_cells(scored.ids), _milliseconds(scored.timestamps), scored.scores,
+            self.threshold, self.flags, Texts.few(reasons, size),
+        )  # fmt: skip
 
     def jsonl(self):
         scored, size = self.scored, self.scored.size
@@ -165,21 +159,23 @@ class _Block:
         for i, found in self.reasons.items():
             reasons[i] = json_text(found)
         times = [f'"{text}"' if text else "null" for text in timestamp_texts(scored.timestamps)]
+        flags = ["true" if flag else "false" for flag in self.flags.tolist()]
         passed = [""] * size
         for name, cells in zip(passed_names(scored.passed), scored.passed.values(), strict=True):
             key = json_text(name)
             passed = [f"{before}{key}: {json_text(cell)}, " for before, cell in zip(passed, cells, strict=True)]
         columns = (
             passed, _each(scored.files, json_text), scored.first_lines.tolist(), scored.last_lines.tolist(),
-            self.numbers, _each(scored.ids, lambda text: json_text(text or None)), times, self.scores, self.flags,
-            reasons,
+            self.numbers, _each(scored.ids, lambda text: json_text(text or None)), times,
+            np.round(scored.scores, 4).tolist(), flags, reasons,
         )  # fmt: skip
         limit = self.threshold
-        return "".join(
+        text = "".join(
             f'{{{before}"file": {file}, "line": {line}, "last_line": {last}, "row": {row}, "id": {name}, '
             f'"timestamp": {time}, "score": {score!r}, "threshold": {limit}, "anomaly": {flag}, "reasons": {why}}}\n'
             for before, file, line, last, row, name, time, score, flag, why in zip(*columns, strict=True)
         )
+        return text.encode("utf-8", "replace")
 
     def table(self):
         scored = self.scored
@@ -188,19 +184,31 @@ class _Block:
             first, last = int(scored.first_lines[i]), int(scored.last_lines[i])
             place = f"{scored.files[i]}:{first}" + (f"-{last}" if last != first else "")
             time = timestamp_text(scored.timestamps[i])
-            lines.append("  ".join(part for part in (f"{self.scores[i]:7.2f}", place, scored.ids[i], time) if part))
+            score = f"{np.round(scored.scores[i], 4):7.2f}"
+            lines.append("  ".join(part for part in (score, place, scored.ids[i], time) if part))
             for reason in found:
                 elsewhere = last != first or reason.get("file") != scored.files[i]
                 where = f"  ({reason['file']}:{reason['line']})" if reason.get("line") and elsewhere else ""
                 lines.append(f"         {reason['text']}{where}")
-        return "".join(printable(line) + "\n" for line in lines)
+        return "".join(printable(line) + "\n" for line in lines).encode("utf-8", "replace")
 
 
 def _passed(columns):
-    """Passed-through columns as CSV cells; all of them as one where they know how to."""
+    """Passed-through columns as Texts of CSV cells, None where there is none."""
+    if not columns:
+        return None
     if hasattr(columns, "lines"):
-        return [columns.lines(csv_cell)]
-    return [[csv_cell(cell) for cell in cells] for cells in columns.values()]
+        return columns.lines(csv_cell)
+    cells = ([csv_cell(cell) for cell in column] for column in columns.values())
+    return Texts.of([",".join(row) for row in zip(*cells, strict=True)])
+
+
+def _csv_cells(texts):
+    """A list of str as Texts of CSV cells; those that come again are made once."""
+    places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+    cells = Texts.of([csv_cell(text) for text in places])
+    chosen = np.fromiter(map(places.__getitem__, texts), np.int64, len(texts))
+    return Texts(cells.data, cells.starts[chosen], cells.ends[chosen])
 
 
 def _each(texts, cell):
@@ -216,14 +224,20 @@ def printable(text):
 
 def timestamp_texts(seconds):
     """ISO 8601 in UTC with milliseconds for float64 (rows,) seconds since 1970; "" where a row has no time."""
-    seconds = np.asarray(seconds, np.float64)
-    known = (seconds >= _FIRST_SECOND) & (seconds < _END_SECOND)
+    milliseconds = _milliseconds(seconds)
+    known = milliseconds != NO_TIME
     if not known.any():
-        return [""] * seconds.size
-    # Microseconds are rounded first: 0.123 s is in binary a little less, and would be cut to 122 ms.
-    milliseconds = np.round(np.where(known, seconds, 0.0) * 1e6).astype(np.int64) // 1000
+        return [""] * milliseconds.size
     texts = np.datetime_as_string(milliseconds.astype("datetime64[ms]")).tolist()
     return [text + "Z" if there else "" for text, there in zip(texts, known.tolist(), strict=True)]
+
+
+def _milliseconds(seconds):
+    """float64 (rows,) seconds since 1970 as int64 milliseconds, NO_TIME where ISO 8601 has no four digits for it."""
+    seconds = np.asarray(seconds, np.float64)
+    known = (seconds >= _FIRST_SECOND) & (seconds < _END_SECOND)
+    # Microseconds are rounded first: 0.123 s is in binary a little less, and would be cut to 122 ms.
+    return np.where(known, np.round(np.where(known, seconds, 0.0) * 1e6).astype(np.int64) // 1000, NO_TIME)
 
 
 def timestamp_text(seconds):
