@@ -62,8 +62,8 @@ def csv_rows(passed, files, first_lines, last_lines, numbers, ids, times, scores
     lead = Texts.alike("", rows) if passed is None else passed
     limit = np.frombuffer(threshold.encode(), np.uint8)
     texts = [lead, files, ids, reasons]
-    odd = not (np.abs(scores) < MOST_TICKS / 1e4).all() or np.signbit(scores[scores == 0]).any()
-    written = Texts.of([repr(score) for score in np.round(scores, 4).tolist()]) if odd else Texts.alike("", 0)
+    odd = not (np.abs(scores) < MOST_TICKS / 1e4).all()
+    written = Texts.of([repr(score + 0.0) for score in np.round(scores, 4).tolist()]) if odd else Texts.alike("", 0)
     ticks = np.zeros(rows, np.int64) if odd else np.rint(scores * 1e4).astype(np.int64)
     texts += [written] if odd else []
     size = sum(int((text.ends - text.starts).sum()) for text in texts) + rows * (NUMBER_BYTES + limit.size)

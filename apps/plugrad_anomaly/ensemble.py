@@ -66,7 +66,12 @@ class Ensemble:
     def __init__(self, model, usual, seen):
         self.model, self.usual = model, np.ascontiguousarray(usual, np.float32)
         self.seen = np.ascontiguousarray(seen, bool)
-        self.voices = np.isfinite(self.usual).sum(axis=0).astype(np.float32)
+        heard = np.isfinite(self.usual)
+        self.voices = heard.sum(axis=0).astype(np.float32)
+        # Of the members that have a say, the median of a column's usual errors.
+        self.usual_median = (
+            np.nanmedian(np.where(heard, self.usual, np.nan), axis=0) if heard.any(axis=0).all() else None
+        )
         self._masks = [None if seen.all() else seen.astype(np.float32) for seen in self.seen]
 
     @classmethod

@@ -22,7 +22,10 @@ class PassedColumns(Mapping):
     """
 
     def __init__(self, cells, names, delimiter):
-        self.cells, self.names, self.delimiter = cells, list(names), delimiter
+        self.cells, self.names = cells, list(names)
+        self.plain = np.zeros(cells.rows, dtype=np.bool_)
+        if delimiter == ",":
+            _plain_rows(cells.data, cells.starts, cells.ends, cells.odd, cells.row_starts, cells.row_ends, self.plain)
 
     def __iter__(self):
         return iter(self.names)
@@ -37,11 +40,8 @@ class PassedColumns(Mapping):
     def lines(self, cell):
         """The rows as Texts, cells separated by commas; cell: function that makes a text one CSV cell."""
         cells = self.cells
-        plain = np.zeros(cells.rows, dtype=np.bool_)
-        if self.delimiter == ",":
-            _plain_rows(cells.data, cells.starts, cells.ends, cells.odd, cells.row_starts, cells.row_ends, plain)
         taken = Texts(cells.data, cells.row_starts.astype(np.int64), cells.row_ends.astype(np.int64))
-        others = np.flatnonzero(~plain)
+        others = np.flatnonzero(~self.plain)
         if not others.size:
             return taken
         places = range(len(self.names))
@@ -54,15 +54,15 @@ class PassedColumns(Mapping):
 def _plain_rows(data, starts, ends, odd, row_starts, row_ends, plain):
     """Rows of printable ASCII in which no cell is a formula, nor quoted in an odd way."""
     for row in range(plain.size):
-        good = True
-        for i in range(row_starts[row], row_ends[row]):
-            good = good and SPACE <= data[i] < DELETE
+        bad, line = 0, data[row_starts[row] : row_ends[row]]
+        for i in range(line.size):
+            bad += (line[i] < SPACE) | (line[i] >= DELETE)
         for column in range(starts.shape[1]):
             start, end = starts[row, column], ends[row, column]
-            good = good and not odd[row, column]
+            bad += odd[row, column]
             if end - start > 1 and _FORMULA[data[start]]:
                 sign = data[start] == MINUS or data[start] == PLUS
                 for i in range(start + 1, end):
                     sign = sign and _NUMERIC[data[i]]
-                good = good and sign
-        plain[row] = good
+                bad += not sign
+        plain[row] = bad == 0

@@ -1,17 +1,12 @@
-"""Why a row of a table is odd: in words, each value in its column's own unit, and as data.
-
-Errors of an autoencoder spread: one wrong value lets the others be rebuilt wrongly too. So the column is named whose
-value, replaced by what the row's other values make one expect, takes most of the oddity away.
-"""
+"""Why a row of a table is odd: in words, each value in its column's own unit, and as data."""
 
 import numpy as np
 
+from plugrad_anomaly.blame import replacements, subject_of
 from plugrad_anomaly.columns import CATEGORY
 from plugrad_anomaly.explain import LEAST_SHARE, MOST_REASONS, number_text, range_text
 from plugrad_anomaly.table_header import listed
 
-# Columns that are tried, the oddest first, and rounds of replacing a number by what is rebuilt of it.
-TRIED, ROUNDS = 6, 5
 # What is expected beside the other values: as far as so many times the error that is usual.
 USUAL_ERRORS = 3
 _WORDS = {
@@ -29,11 +24,11 @@ def reasons(detector, columns, evidence, row):
     split, count = detector.row_features, len(detector.features)
     for blocks, first, last in ((("pattern", "cell"), 0, split), (("series",), split, count)):
         together = max(_calibrated(evidence, block, row) for block in blocks)
-        for subject, share, value in _blamed(detector, evidence, row, first, last) if together > 0 else ():
+        for subject, share, value in evidence.blame.of(row, first, last) if together > 0 else ():
             weights[subject], expected[subject] = share * together, value
     for block, places in evidence.places.items():
         if block != "cell" and places[row] >= 0:
-            subject = _subject(detector.all_features[places[row]])
+            subject = subject_of(detector.all_features[places[row]])
             weights[subject] = max(weights.get(subject, 0.0), _calibrated(evidence, block, row))
     found, named = [], set()
     for subject in sorted(weights, key=lambda subject: -weights[subject])[: 2 * MOST_REASONS]:
@@ -47,54 +42,6 @@ def reasons(detector, columns, evidence, row):
 
 def _calibrated(evidence, block, row):
     return float(evidence.calibrated[block][row]) if block in evidence.calibrated else 0.0
-
-
-def _subject(feature):
-    """What is told about as one: all texts of a category are."""
-    return (feature.kind, feature.name, feature.place if feature.kind == "time" else -1)
-
-
-def _blamed(detector, evidence, row, first, last):
-    """Of features from first to last, what autoencoders find odd: (subject, its share of that, what is expected)."""
-    values, odd = evidence.rows[row], evidence.odd[row, first:last]
-    places_of = {}
-    for place in first + np.argsort(-odd, kind="stable"):
-        subject = _subject(detector.features[place])
-        if subject in places_of or len(places_of) < TRIED:
-            places_of.setdefault(subject, []).append(int(place))
-    before = float(odd.sum())
-    owners, changed, expected = _replacements(detector, values, places_of)
-    after = detector.ensemble.oddities(changed)[:, first:last].sum(axis=1)
-    for subject in places_of:
-        best = min((i for i, owner in enumerate(owners) if owner == subject), key=lambda i: after[i])
-        yield subject, max(before - float(after[best]), 0.0) / max(before, 1e-12), expected[best]
-
-
-def _replacements(detector, values, places_of):
-    """What may stand in a row in place of each subject's value: (subjects, rows: float32 (k, columns), values).
-
-    A value is a scaled number, or the number of a text. All subjects go through the autoencoders together: one row at a
-    time their calls would take longer than scoring a thousand rows.
-    """
-    numbers = [subject for subject in places_of if subject[0] != CATEGORY]
-    changed = np.repeat(values[None], len(numbers), axis=0)
-    for _ in range(ROUNDS if numbers else 0):
-        rebuilt = detector.ensemble.expected(changed)
-        for row, subject in enumerate(numbers):
-            places = sorted(places_of[subject])
-            changed[row, places] = rebuilt[row, places]
-    expected = [float(changed[row, min(places_of[subject])]) for row, subject in enumerate(numbers)]
-    owners, rows = list(numbers), list(changed)
-    for subject in places_of:
-        if subject[0] == CATEGORY:
-            for place in sorted(places_of[subject]):
-                other = values.copy()
-                other[places_of[subject]] = 0
-                other[place] = 1
-                rows.append(other)
-                owners.append(subject)
-                expected.append(detector.features[place].place)
-    return owners, np.stack(rows), expected
 
 
 def _reason(detector, columns, evidence, row, subject, expected):
@@ -143,7 +90,7 @@ def _drifted(detector, columns, evidence, row, name):
     """The value, and what is expected beside the others, of the row in which a drift shows."""
     subject = ("number", name, -1)
     at, value = detector.features.index(subject), float(evidence.raw[subject][row])
-    expected = next(e for _, e in _replacements(detector, evidence.rows[row], [at], "number"))
+    _, [expected] = replacements(detector, evidence.rows, [(row, subject, [at])])
     usual = detector.scaling.unscaled(expected, at)
     side = "above" if evidence.raw["drifted", name, -1][row] > 0 else "below"
     said = f"{name} {number_text(value)}" if value == value else name
@@ -168,8 +115,7 @@ def _number(detector, evidence, row, subject, expected):
     if kind != "number" or not usual[0] <= value <= usual[1] or expected is None:
         text = f"{title} {number_text(value)}, normally {range_text(*map(number_text, usual))}"
         return _said(said_kind, name, value, usual, text)
-    usual_errors = detector.ensemble.usual[:, at]
-    margin = USUAL_ERRORS * float(np.median(usual_errors[np.isfinite(usual_errors)]))
+    margin = USUAL_ERRORS * float(detector.ensemble.usual_median[at])
     near = [scaling.unscaled(expected + side, at) for side in (-margin, margin)]
     near = [float(np.clip(side, scaling.least[at], scaling.most[at])) for side in near]
     text = (

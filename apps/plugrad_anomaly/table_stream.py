@@ -14,12 +14,13 @@ from plugrad_anomaly.table_header import Header
 
 
 class PreparedRows(NamedTuple):
-    """A chunk with its cells, the number of the line in which it starts, and its columns as arrays."""
+    """A chunk with its cells, the line in which it starts, its columns as arrays, and those that are passed through."""
 
     chunk: Chunk
     cells: Cells
     first_line: int
     columns: Columns
+    passed: PassedColumns | dict
 
 
 class TableStream:
@@ -47,11 +48,13 @@ class TableStream:
         cells, first_line = self.chunks.cells(chunk)
         if chunk.offset == 0:
             schema.check_names(self.chunks.header, chunk.path)
-        return PreparedRows(chunk, cells, first_line, schema.columns(cells, self.chunks.header.names))
+        names, delimiter = self.chunks.header.names, self.chunks.header.delimiter
+        passed = PassedColumns(cells, names, delimiter) if self.owner.keep == "all" else {}
+        return PreparedRows(chunk, cells, first_line, schema.columns(cells, names), passed)
 
     def add(self, prepared):
         """The ScoredRows of a prepared chunk."""
-        chunk, cells, first_line, columns = prepared
+        chunk, cells, first_line, columns, passed = prepared
         self._reject(chunk.path, cells, first_line)
         lines = cells.lines + first_line
         if not self.any_row and columns.rows:
@@ -69,7 +72,7 @@ class TableStream:
         names = self.chunks.header.names
         scored = ScoredRows(
             [chunk.path] * columns.rows, lines, lines, self._ids(cells, names), self._times(columns), scores, reasons,
-            PassedColumns(cells, names, self.chunks.header.delimiter) if self.owner.keep == "all" else {},
+            passed,
         )  # fmt: skip
         return scored if self.owner.muted is None else self.owner.muted.quieted(scored)
 

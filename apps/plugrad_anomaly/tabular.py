@@ -12,6 +12,7 @@ import numpy as np
 
 from plugrad.errors import InputError
 from plugrad.kernel import kernel, prange
+from plugrad_anomaly.blame import Blame
 from plugrad_anomaly.calibrate import LEAST_ROWS, Calibration
 from plugrad_anomaly.columns import CATEGORY, DATE, NUMBER
 from plugrad_anomaly.ensemble import Ensemble
@@ -34,7 +35,7 @@ class Evidence(NamedTuple):
 
     raw: Feature -> float64 (rows,), in its own unit. rows, odd: float32 (rows, features): as scaled; how odd.
     calibrated: block -> float64 (rows,), of the blocks that say anything. places: block -> int64 (rows,), which of
-    `all_features` its score comes from, -1 for none.
+    `all_features` its score comes from, -1 for none. blame: which columns the autoencoders find odd.
     """
 
     raw: dict
@@ -42,6 +43,7 @@ class Evidence(NamedTuple):
     odd: np.ndarray
     calibrated: dict
     places: dict
+    blame: Blame
 
 
 class TabularDetector:
@@ -143,7 +145,8 @@ class TabularDetector:
             self._drifts(columns, rows, gone, raw, running)
         scores, places = self._blocks(columns, raw, odd)
         oddest, calibrated = self._oddest(scores, columns.rows)
-        return self.total(oddest), Evidence(raw, rows, odd, calibrated, places)
+        total = self.total(oddest)
+        return total, Evidence(raw, rows, odd, calibrated, places, Blame(self, rows, odd, total))
 
     def _oddities(self, rows, gone):
         """As the ensemble's, 0 where there is no value; what is expected there is put into `rows`."""

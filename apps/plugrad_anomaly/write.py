@@ -205,6 +205,8 @@ def _passed(columns):
 
 def _csv_cells(texts):
     """A list of str as Texts of CSV cells; those that come again are made once."""
+    if texts.count(texts[0]) == len(texts):
+        return Texts.alike(csv_cell(texts[0]), len(texts))
     places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     cells = Texts.of([csv_cell(text) for text in places])
     chosen = np.fromiter(map(places.__getitem__, texts), np.int64, len(texts))

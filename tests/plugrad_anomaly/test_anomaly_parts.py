@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import scored
 
 from plugrad.errors import InputError
-from plugrad_anomaly.calibrate import Calibration
+from plugrad_anomaly.calibrate import Calibration, _Ranks
 from plugrad_anomaly.detector import Detector, standardise
 from plugrad_anomaly.evaluate import evaluate
 from plugrad_anomaly.features import LogFeatures
@@ -331,3 +331,17 @@ def test_false_alarms_a_day_are_counted_over_the_time_of_the_rows():
     part = scored(["a", "b"], [1, 2], [1, 2], [5, 9])._replace(timestamps=np.array([0.0, 43_200.0]))
     result = evaluate(Labels({"a": "spike"}, []), [part], 3.0).result
     assert (result["false_alarms"], result["false_alarms_per_day"]) == (1, 2.0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0, 1.0 + 2**-50]), min_size=2, max_size=60),
+    st.lists(st.floats(-1e6, 1e6), max_size=20),
+)
+def test_ranks_are_those_of_a_search(values, numbers):
+    values = np.sort(values)
+    most = values[len(values) * 2 // 3]
+    numbers = np.minimum(
+        np.array([*numbers, *values, *np.nextafter(values, -np.inf), *np.nextafter(values, np.inf)]), most
+    )
+    assert np.array_equal(_Ranks(values, most)(numbers), np.searchsorted(values, numbers, side="left"))

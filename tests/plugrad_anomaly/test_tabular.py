@@ -96,9 +96,22 @@ def test_a_stuck_value_and_a_drift_show_in_windows(in_windows):
     assert "20 rows in a row" in reason["text"]
     drifting = changed(new, 0)
     drifting.values["heat"][100:140:2] += 4.0  # within the range of all heats
-    scores, _ = in_windows.score(drifting, {})
+    scores, evidence = in_windows.score(drifting, {})
     alone, _ = in_windows.score(new, {})
     assert scores[110:140:2].mean() > alone[110:140:2].mean() + 1
+    found = [reason for row in range(110, 140, 2) for reason in in_windows.reasons(drifting, evidence, row)]
+    drifts = [reason for reason in found if reason["kind"] == "drift"]
+    assert any(reason["field"] == "heat" and "now above what is expected" in reason["text"] for reason in drifts)
+
+
+def test_reasons_do_not_depend_on_the_rows_that_are_explained_with_them(trained):
+    new = changed(machine_columns(60, 2), 7, heat=80.0)
+    new = changed(changed(new, 20, power=400.0), 33, load=9.0)
+    _, together = trained.score(new)
+    found = {row: trained.reasons(new, together, row) for row in (33, 7, 20, 8)}
+    for row, reasons in found.items():
+        _, alone = trained.score(new)
+        assert trained.reasons(new, alone, row) == reasons
 
 
 @pytest.mark.parametrize("size", [1, 7, 64])
