@@ -12,6 +12,9 @@ from plugrad_anomaly.scan import ScannedLines
 from plugrad_anomaly.scored import ScoredRows
 from plugrad_anomaly.signals import Watcher
 
+# Cells of the matrix that rows are scored in, and how many such blocks are remembered for explanations.
+BLOCK_CELLS, BLOCKS_KEPT = 1 << 20, 4
+
 
 class PreparedLines(NamedTuple):
     """A chunk with what its lines alone tell: the scan, int32 ids of known templates, and what the grouper matched."""
@@ -81,7 +84,8 @@ class LogStream:
 
     def _scored(self, rows):
         detector = self.detector
-        scores, contributions = detector.detector.score(detector.features.matrix(rows))
+        blocks = _Blocks(detector, rows)
+        scores = blocks.scores()
         lines = rows.lines
         first = rows.members[rows.offsets[:-1]]
         last = first
@@ -93,10 +97,41 @@ class LogStream:
         texts = detector.templates.texts + self.novel.texts
         scored = ScoredRows(
             [rows.files[f] for f in lines.file[first]], lines.line_number[first], lines.line_number[last], rows.key,
-            lines.timestamp[first], scores, LogExplainer(detector, rows, contributions, texts),
+            lines.timestamp[first], scores, LogExplainer(detector, rows, blocks, texts),
             members=lambda row: lines.line_number[rows.members[rows.offsets[row] : rows.offsets[row + 1]]],
         )  # fmt: skip
         return scored if detector.muted is None else detector.muted.quieted(scored)
+
+
+class _Blocks:
+    """Rows scored some hundred at a time: beside thousands of templates the matrix of all would fill the memory.
+
+    `blocks[row]` are the contributions to a row's score. Where there are many rows they are made again when they are
+    asked for, which is seldom: only rows above the threshold are explained.
+    """
+
+    def __init__(self, detector, rows):
+        self.detector, self.rows = detector, rows
+        self.size = max(1, BLOCK_CELLS // len(detector.features.columns))
+        self._kept = {}  # block -> Contributions
+
+    def scores(self):
+        """The calibrated scores of all rows: float64 (rows,)."""
+        count = -(-self.rows.size // self.size)
+        return np.concatenate([np.empty(0), *(self._scored(block)[0] for block in range(count))])
+
+    def __getitem__(self, row):
+        block, place = divmod(int(row), self.size)
+        found = self._kept.get(block)
+        return (self._scored(block)[1] if found is None else found)[place]
+
+    def _scored(self, block):
+        part = self.rows.part(block * self.size, min((block + 1) * self.size, self.rows.size))
+        found = self.detector.detector.score(self.detector.features.matrix(part))
+        if len(self._kept) == BLOCKS_KEPT:
+            del self._kept[min(self._kept)]
+        self._kept[block] = found[1]
+        return found
 
 
 def _named(prefix, arrays):

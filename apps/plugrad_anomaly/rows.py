@@ -91,6 +91,12 @@ class Rows(NamedTuple):
         lines = Lines.join([p.lines for p in parts])
         return cls(offsets_of(lengths), np.concatenate(members), lines, key, parts[-1].files)
 
+    def part(self, first, last):
+        """The rows from first to last as Rows of the same lines."""
+        offsets = self.offsets[first : last + 1]
+        members = self.members[offsets[0] : offsets[-1]]
+        return self._replace(offsets=offsets - offsets[0], members=members, key=self.key[first:last])
+
     def row_of_member(self):
         """The row of each member: int64 (m,)."""
         return np.repeat(np.arange(self.size), np.diff(self.offsets))

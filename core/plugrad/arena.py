@@ -20,6 +20,9 @@ LARGEST_BYTES = 64 << 20
 MOST_TRIED = 16
 # When a thread's arena holds more than this it forgets all; arrays in use live on through their users.
 LIMIT_BYTES = 512 << 20
+# Whenever so much was made anew, shapes that nobody asked for are looked for; after so many times they are forgotten.
+# A training loop makes nothing anew in its stride, but batches of ever another size do, as in scoring.
+SWEEP_BYTES, IDLE_SWEEPS = 16 << 20, 2
 # Arrays begin on a cache line. malloc's begin 16 or 48 bytes behind one, and every vector that a kernel loads or stores
 # then lies in two: a product with 256 columns took a tenth longer for that, a transposed copy two thirds.
 ALIGNMENT_BYTES = 64
@@ -27,8 +30,9 @@ ALIGNMENT_BYTES = 64
 
 class _Pools(threading.local):
     def __init__(self):
+        # (shape, dtype) -> [arrays, how often one was handed out or looked at, the same at the last sweep, idle sweeps]
         self.pools = {}
-        self.bytes = 0
+        self.bytes = self.made = 0  # made: bytes since the last sweep
 
 
 _local = _Pools()
@@ -39,17 +43,16 @@ def empty(shape, dtype):
     key = (shape, dtype)
     pool = _local.pools.get(key)
     if pool is not None:
-        buffers, place = pool
+        buffers, place, _, _ = pool
         count = tries = len(buffers)
         if tries > MOST_TRIED:
             tries = MOST_TRIED
         while tries:
             place += 1
-            if place >= count:
-                place = 0
-            if getrefcount(buffers[place]) == _FREE:
+            number = place % count
+            if getrefcount(buffers[number]) == _FREE:
                 pool[1] = place
-                return buffers[place]
+                return buffers[number]
             tries -= 1
     return _new(key, pool)
 
@@ -59,16 +62,33 @@ def _new(key, pool):
     size = math.prod(shape) * dtype.itemsize
     if not SMALLEST_BYTES <= size <= LARGEST_BYTES:
         return np.empty(shape, dtype)
-    array = _aligned(shape, dtype, size)
+    _local.made += size
+    if _local.made > SWEEP_BYTES:
+        _sweep()
     if _local.bytes + size > LIMIT_BYTES:
         clear()
-        pool = None
-    if pool is None:
-        pool = _local.pools[key] = [[], 0]
+    pool = _local.pools.setdefault(key, [[], 0, -1, 0])
+    array = _aligned(shape, dtype, size)
     _local.bytes += size
     pool[0].append(array)
-    pool[1] = len(pool[0]) - 1
+    pool[1] += 1
     return array
+
+
+def _sweep():
+    """Forget the free arrays of shapes that were not asked for during the last sweeps."""
+    _local.made = 0
+    for key, pool in list(_local.pools.items()):
+        buffers, place, before, idle = pool
+        pool[2], pool[3] = place, idle + 1 if place == before else 0
+        if pool[3] < IDLE_SWEEPS:
+            continue
+        size = math.prod(key[0]) * key[1].itemsize
+        used = [i for i in range(len(buffers)) if getrefcount(buffers[i]) != _FREE]
+        _local.bytes -= size * (len(buffers) - len(used))
+        pool[0] = [buffers[i] for i in used]
+        if not used:
+            del _local.pools[key]
 
 
 def _aligned(shape, dtype, size):
@@ -82,7 +102,7 @@ def _aligned(shape, dtype, size):
 def clear():
     """Forget every array of the calling thread's arena; those in use stay valid."""
     _local.pools.clear()
-    _local.bytes = 0
+    _local.bytes = _local.made = 0
 
 
 def held_bytes():

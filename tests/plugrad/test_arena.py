@@ -76,3 +76,17 @@ def test_two_threads_do_not_share_arrays():
     for t in threads:
         t.join()
     assert not failures
+
+
+def test_shapes_that_nobody_asks_for_are_forgotten(monkeypatch):
+    monkeypatch.setattr(arena, "SWEEP_BYTES", 1 << 20)
+    arena.clear()
+    kind, kept = np.dtype(np.float32), arena.empty((300, 300), np.dtype(np.float32))
+    kept.fill(7)
+    for rows in range(1000, 1200):  # as batches of ever another size
+        arena.empty((rows, 100), kind)
+        arena.empty((64, 100), kind)
+        assert arena.held_bytes() < 6 << 20
+    usual = arena.empty((64, 100), kind).ctypes.data
+    assert arena.empty((64, 100), kind).ctypes.data == usual, "what is asked for all the time stays"
+    assert (kept == 7).all()

@@ -7,7 +7,7 @@ import pytest
 from planted_faults import SESSIONS, WINDOWS, examine, make_logs
 
 from plugrad.errors import InputError
-from plugrad_anomaly import saved
+from plugrad_anomaly import log_stream, saved
 from plugrad_anomaly.known_sets import KnownSets
 from plugrad_anomaly.model import autoencoder, build, filled, read_configuration, train_autoencoders, train_sequence
 from plugrad_anomaly.number_names import number_name
@@ -31,6 +31,17 @@ def test_planted_faults_are_found_and_named(shop, grouping):
     planted, _, named = (sum(counts[kind][i] for kind in kinds) for i in range(3))
     assert named >= 0.9 * planted, counts
     assert false <= 0.025 * normal
+
+
+def test_rows_are_scored_and_explained_alike_in_blocks_of_any_size(shop, monkeypatch):
+    detector, _ = fit_logs([str(shop / "train.log.gz")], SESSIONS)
+    whole = list(detector.score([str(shop / "new.log")]))
+    monkeypatch.setattr(log_stream, "BLOCK_CELLS", 7 * len(detector.features.columns))
+    monkeypatch.setattr(log_stream, "BLOCKS_KEPT", 2)
+    for one, two in zip(whole, detector.score([str(shop / "new.log")]), strict=True):
+        np.testing.assert_array_equal(one.scores, two.scores)
+        for row in np.flatnonzero(one.scores > 3)[::-3].tolist():
+            assert one.reasons(row) == two.reasons(row)
 
 
 def test_the_order_of_lines(shop, tmp_path):
