@@ -11,8 +11,8 @@ import click
 
 from plugrad import __version__
 from plugrad.commands import LazyCommand
-from plugrad.errors import PlugradError
-from plugrad.inspection import model_report, plugin_report, plugin_rows, printable
+from plugrad.errors import LookupFailed, PlugradError
+from plugrad.inspection import model_report, printable
 from plugrad.plugins import did_you_mean, registry
 
 EXIT_STATUSES = """\b
@@ -82,14 +82,15 @@ class _Plugrad(CommandGroup):
     def get_command(self, ctx, name):
         if own := super().get_command(ctx, name):
             return own
-        if name not in registry().names("commands"):
+        try:
+            found = registry().get("commands", name)
+        except LookupFailed:
             return None
-        found = registry().get("commands", name)
         return _Deferred(name, found) if isinstance(found, LazyCommand) else found
 
     def get_help(self, ctx):
         for failure in registry().failures:
-            _say(f"plugrad: warning: {failure}")
+            say(f"plugrad: warning: {failure}")
         return super().get_help(ctx)
 
     def unknown_note(self):
@@ -113,24 +114,24 @@ def _version(ctx, _, wanted):
         ctx.exit()
 
 
+def _strict(ctx, _, wanted):
+    if wanted:
+        os.environ["PLUGRAD_STRICT_PLUGINS"] = "1"  # for processes of this command as well
+
+
 @click.group(cls=_Plugrad, epilog=EXIT_STATUSES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show it.")
+@click.option(
+    "--strict-plugins", is_flag=True, is_eager=True, expose_value=False, callback=_strict,
+    help="Fail if a plugin cannot be used, instead of going on without it.",
+)  # fmt: skip
 def plugrad():
     """A deep-learning workbench for the CPU you already have."""
 
 
-@plugrad.group("plugins", cls=CommandGroup)
-def plugins_group():
-    """What is installed beside the core."""
-
-
-@plugins_group.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
-@click.option("-v", "--verbose", is_flag=True, help="Show the traceback of each plugin that failed.")
-def plugins_list(as_json, verbose):
-    """List the plugins: distribution, version, hooks, import time, and why one failed to load."""
-    rows = plugin_rows(registry())
-    _print(json.dumps(rows, indent=2) if as_json else plugin_report(rows, verbose))
+plugrad.add_command(
+    _Deferred("plugins", LazyCommand("plugrad.plugin_commands:plugins_group", "What is installed beside the core."))
+)
 
 
 @plugrad.group("model", cls=CommandGroup)
@@ -146,7 +147,7 @@ def model_inspect(file, as_json):
     from plugrad import model_file
 
     content = model_file.inspect(file)
-    _print(json.dumps(content, indent=2) if as_json else model_report(content))
+    print_text(json.dumps(content, indent=2) if as_json else model_report(content))
 
 
 @plugrad.command("warmup")
@@ -176,8 +177,8 @@ def warmup(float64):
 
             failed += warm_up(show, dtype)
     for name, problem in failed:
-        _say(f"plugrad: warning: {name}: {problem}")
-    _say(f"kernels are ready in {folder}")
+        say(f"plugrad: warning: {name}: {problem}")
+    say(f"kernels are ready in {folder}")
 
 
 def _invoke(command, argv, prog_name):
@@ -194,24 +195,24 @@ def _status(error, prog_name):
     if isinstance(error, BrokenPipeError):
         return 141
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        _say(f"{prog_name}: interrupted")
+        say(f"{prog_name}: interrupted")
         return 130
     if isinstance(error, PlugradError):
-        _say(f"{prog_name}: error: {error}")
+        say(f"{prog_name}: error: {error}")
         return error.exit_status
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)
-        _say(f"{prog_name}: error: {error.format_message()}")
+        say(f"{prog_name}: error: {error.format_message()}")
         if context is not None:
-            _say(f"Try '{context.command_path} --help' for help.")
+            say(f"Try '{context.command_path} --help' for help.")
     elif isinstance(error, OSError):
         place = "" if error.filename is None else f"{error.filename}: "
-        _say(f"{prog_name}: error: {place}{(error.strerror or str(error) or type(error).__name__).lower()}")
+        say(f"{prog_name}: error: {place}{(error.strerror or str(error) or type(error).__name__).lower()}")
     elif isinstance(error, MemoryError):
-        _say(f"{prog_name}: error: {str(error) or 'out of memory'}")
+        say(f"{prog_name}: error: {str(error) or 'out of memory'}")
     else:
         for line in "".join(traceback.format_exception(error)).splitlines():
-            _say(line)
+            say(line)
         return 70  # not Python's 1, which here means that a gate was tripped
     return 2
 
@@ -226,11 +227,13 @@ def _settle_output():
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _say(line):
+def say(line):
+    """Print a line to standard error, with nothing in it that a terminal obeys."""
     with contextlib.suppress(OSError):  # whoever read standard error may be gone as well
         click.echo(printable(line), err=True)
 
 
-def _print(text):
+def print_text(text):
+    """Print a text to standard output, in whatever encoding that has."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     click.echo(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -40,6 +40,14 @@ def register_schedules():
 
 
 @hookspec
+def register_ops():
+    """Return name -> op, a function made by `plugrad.op`, for others to find, check and list.
+
+    An op needs no registration to be used: whoever imports it calls it.
+    """
+
+
+@hookspec
 def register_commands():
     """Return name -> sub-command of `plugrad`, as `plugrad.command("package.module:attribute", help="...")`.
 

@@ -1,4 +1,4 @@
-"""Plugins and model files as text for a terminal; it comes from strangers, so nothing goes out raw."""
+"""Model files as text for a terminal; it comes from strangers, so nothing goes out raw."""
 
 import json
 
@@ -11,58 +11,6 @@ _AFTER_TENSORS = ("state", "training")
 def printable(text):
     """Return a text with control characters, and others that a terminal acts on, as escapes (\\x1b, \\n)."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
-
-
-def plugin_rows(registry):
-    """Return the plugins of a Registry, those that failed last: list of dicts that JSON can hold."""
-    loaded = [
-        {
-            "name": plugin.name,
-            "distribution": plugin.distribution,
-            "version": plugin.version,
-            "hooks": list(plugin.hooks),
-            "import_seconds": round(plugin.seconds, 6),
-            "status": "loaded",
-        }
-        for plugin in registry.plugins
-    ]
-    failed = [
-        {
-            "name": failure.name,
-            "distribution": failure.distribution,
-            "version": failure.version,
-            "hooks": [],
-            "import_seconds": None,
-            "status": "failed",
-            "failed_hook": failure.hook,
-            "reason": failure.reason,
-            "traceback": failure.traceback,
-        }
-        for failure in registry.failures
-    ]
-    return loaded + failed
-
-
-def plugin_report(rows, verbose=False):
-    """Return what `plugin_rows` gave as a table, with the reason (verbose: and the traceback) of failures."""
-    if not rows:
-        return "No plugin is installed."
-    cells = [("NAME", "DISTRIBUTION", "VERSION", "IMPORT", "STATUS", "HOOKS")]
-    for row in rows:
-        seconds = row["import_seconds"]
-        time = "-" if seconds is None else f"{seconds * 1000:.1f} ms"
-        hooks = " ".join(hook.removeprefix("register_") for hook in row["hooks"]) or "-"
-        origin = row["distribution"] or "-", row["version"] or "-"
-        cells.append((row["name"], *origin, time, row["status"], hooks))
-    lines = _columns(cells)
-    for row in rows:
-        if row["status"] == "failed":
-            lines += ["", f"{printable(row['name'])} failed: {printable(row['reason'])}"]
-            if verbose:
-                lines += [f"    {printable(line)}" for line in row["traceback"].splitlines()]
-    if not verbose and any(row["status"] == "failed" for row in rows):
-        lines += ["", "plugrad plugins list --verbose shows the tracebacks."]
-    return "\n".join(lines)
 
 
 def model_report(content):
@@ -113,10 +61,11 @@ def _tensor_table(tensors):
     for tensor in tensors:
         shape = " × ".join(map(str, tensor["shape"])) or "scalar"
         cells.append((tensor["name"], tensor["dtype"], shape, f"{tensor['bytes']:,}"))
-    return [title, *(f"  {line}" for line in _columns(cells))] if tensors else [title]
+    return [title, *(f"  {line}" for line in columns(cells))] if tensors else [title]
 
 
-def _columns(rows):
+def columns(rows):
+    """Rows of texts as lines of a table."""
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

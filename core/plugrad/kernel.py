@@ -9,6 +9,7 @@ import types
 import numpy as np
 
 from plugrad import compiling, threads
+from plugrad.errors import PlugradError
 from plugrad.far_call import far_call
 from plugrad.kernel_cache import folder_for
 from plugrad.pieces import pipelines
@@ -125,6 +126,11 @@ def _compile(kernel, parallel, inline=False):
 
     compiling.listen()
     function = kernel.function
+    if kernel.shared and function.__globals__.get("prange") is not prange:
+        raise PlugradError(
+            f"kernel {function.__qualname__}: it calls prange by another name; write `from plugrad import prange` and "
+            "`for i in prange(n):`, which is what the compiler looks for"
+        )
     names = {
         name: value.resolve()
         for name, value in function.__globals__.items()

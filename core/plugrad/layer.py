@@ -1,6 +1,7 @@
 """A Layer: fields that are its configuration, `build` that makes parameters, `forward` that uses them."""
 
 import math
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ class Layer:
     which assigns `Parameter`s and `State`s to attributes; input_shape is one sample's shape, without the batch axis.
     """
 
+    version: ClassVar[int] = 1  # of its fields, see configuration.py
     _name = None
     _built = False
     store = None

@@ -13,6 +13,7 @@ import pluggy
 
 from plugrad import hookspecs
 from plugrad.commands import LazyCommand, is_command
+from plugrad.contract import contract_fault
 
 GROUP = OWN_DISTRIBUTION = "plugrad"
 # The plural names a look-up and, behind "register_", the hook; the singular is for messages.
@@ -22,6 +23,7 @@ KINDS = {
     "optimizers": "optimizer",
     "initializers": "initializer",
     "schedules": "schedule",
+    "ops": "op",
     "commands": "command",
     "log_readers": "log reader",
 }
@@ -85,9 +87,11 @@ def offers(plugin, who):
 
     plugin: module or object with marked hooks; who: its Plugin
 
-    Raises Fault where a hook is misspelt, unmarked, takes arguments, fails, or returns something else than
-    well-formed names with values that can be called.
+    Raises Fault where it states a contract that this is not, or a hook is misspelt, unmarked, takes arguments, fails,
+    or returns something else than well-formed names with values that can be called.
     """
+    if reason := contract_fault(getattr(plugin, "plugrad_contract", None)):
+        raise Fault(reason)
     trial = new_manager()
     try:
         trial.register(plugin, who.name)
@@ -191,6 +195,8 @@ def _check_name(hook, name, who):
 def _check_value(hook, name, value):
     if hook == "register_commands":
         fits, expected = isinstance(value, LazyCommand) or is_command(value), "plugrad.command(...)"
+    elif hook == "register_ops":
+        fits, expected = callable(value) and hasattr(value, "raw"), "a function made by @plugrad.op"
     else:
         fits, expected = callable(value), "a class or function"
     if not fits:

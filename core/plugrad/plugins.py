@@ -10,10 +10,12 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 
+from plugrad.contract import requirement_fault
 from plugrad.errors import InputError, LookupFailed, PluginError, PlugradError
 from plugrad.plugin_check import (
     GROUP,
     KINDS,
+    OWN_DISTRIBUTION,
     Fault,
     Plugin,
     PluginFailure,
@@ -24,6 +26,9 @@ from plugrad.plugin_check import (
     offers,
     quoted,
 )
+from plugrad.plugin_limit import Limited, limit_of
+
+OWN = frozenset()  # of the distributions beside plugrad's own, none
 
 
 class Registry:
@@ -31,15 +36,18 @@ class Registry:
 
     entry_points: objects with name, group, load() and dist; None for those of the installed distributions
     environ: mapping in which PLUGRAD_PLUGINS=a,b limits the plugins to plugrad's own and those entry points
-        (empty: plugrad's own only), and PLUGRAD_STRICT_PLUGINS=1 makes the first failure a PluginError of
-        every look-up
+        (none: plugrad's own only), PLUGRAD_STRICT_PLUGINS=1 makes the first failure a PluginError of every look-up, and
+        PLUGRAD_PLUGIN_TIMEOUT says how many seconds a plugin may take to be imported
+
+    A bare name is plugrad's own, so looking it up imports no other plugin, unless failures are to be fatal.
     """
 
     def __init__(self, entry_points=None, environ=os.environ):
         self._entry_points, self._environ = entry_points, environ
         self._lock = threading.RLock()
         self._pending = None  # those still to load: (Plugin, its load function); None: not listed yet
-        self._loading = False
+        self._loading, self._importing = False, None  # the thread in which a plugin is imported
+        self._left_out = set()  # distributions that PLUGRAD_PLUGINS does not name
         self._manager = new_manager()
         self._plugins = {}  # pluggy's name of a plugin -> Plugin
         self._entries = {kind: {} for kind in KINDS}  # kind -> name -> (value, pluggy's name of its plugin)
@@ -76,9 +84,10 @@ class Registry:
 
     def name_of(self, kind, value):
         """Return the name under which a class or function is registered. Raises LookupFailed if it is not."""
-        for name, (registered, _) in self._of_kind(kind).items():
-            if registered is value:
-                return name
+        for only in (OWN, None):
+            for name, (registered, _) in self._of_kind(kind, only).items():
+                if registered is value:
+                    return name
         text = f"{getattr(value, '__qualname__', None) or quoted(value)} is not registered"
         raise LookupFailed(f"{text} as a {KINDS[kind]}; a plugin's register_{kind} has to return it")
 
@@ -130,18 +139,35 @@ class Registry:
             for kind, entries in self._entries.items():
                 self._entries[kind] = {name: entry for name, entry in entries.items() if entry[1] != key}
 
+    def chosen(self, distributions):
+        """A Registry that imports, and sees, plugrad's own plugins and those of some distributions alone."""
+        return _Chosen(self, distributions)
+
+    def state_of(self, distribution):
+        """What is the matter with a distribution whose plugin is not there, as words behind "which"."""
+        self._load({distribution})
+        for failure in self._failures:
+            if failure.distribution == distribution:
+                return f"failed to load: {failure.reason}"
+        if distribution in self._left_out:
+            return "PLUGRAD_PLUGINS leaves out"
+        installed = _version(distribution)
+        return f"is installed in version {installed} and has no such name" if installed else "is not installed"
+
     def failure_note(self):
         """Return a sentence for each plugin that failed to load, for the end of a message."""
         return "".join(f" Note: {failure}".rstrip(".?") + "." for failure in self.failures)
 
-    def _of_kind(self, kind):
+    def _of_kind(self, kind, only=None):
         if kind not in KINDS:
             near = did_you_mean(kind, KINDS) or "."
             raise LookupFailed(f"no kind {quoted(kind)}{near} Kinds: {', '.join(KINDS)}.")
-        self._load()
+        self._load(only)
         return self._entries[kind]
 
     def _entry(self, kind, name):
+        if isinstance(name, str) and name in (entries := self._of_kind(kind, OWN)):
+            return entries[name]
         entries = self._of_kind(kind)
         if isinstance(name, str) and name in entries:
             return entries[name]
@@ -149,22 +175,34 @@ class Registry:
         exist = f"Registered {kind.replace('_', ' ')}: {', '.join(sorted(entries)) or 'none'}."
         raise LookupFailed(f"no {KINDS[kind]} {quoted(name)}{near} {exist}{self.failure_note()}")
 
-    def _load(self):
+    def _load(self, only=None):
+        """Load what is still to load; only: distributions beside plugrad's own, None for all."""
+        # A plugin that looks something up while it is imported sees what there is so far.
+        if self._importing is not None and self._importing.runs_here():
+            return
         with self._lock:
-            # A plugin that looks something up while it is imported sees what there is so far.
             if not self._loading:
-                self._load_pending()
+                self._load_pending(None if self._strict else only)
             if self._strict_failure is not None:
                 raise PluginError(f"{self._strict_failure} (PLUGRAD_STRICT_PLUGINS is set)")
 
-    def _load_pending(self):
+    @property
+    def _strict(self):
+        return self._environ.get("PLUGRAD_STRICT_PLUGINS", "") not in ("", "0")
+
+    def _load_pending(self, only):
         self._loading = True
         try:
             if self._pending is None:
                 self._pending = self._selected()
-            while self._pending and self._strict_failure is None:
-                self._load_one(*self._pending[0])
-                del self._pending[0]  # only now: after an interrupt the next look-up goes on with this one
+            if self._strict and self._failures:
+                self._strict_failure = self._failures[0]
+            due = [pair for pair in self._pending if only is None or pair[0].is_own or pair[0].distribution in only]
+            for pair in due:
+                if self._strict_failure is not None:
+                    break
+                self._load_one(*pair)
+                self._pending.remove(pair)  # only now: after an interrupt the next look-up goes on with this one
         finally:
             self._loading = False
 
@@ -175,7 +213,7 @@ class Registry:
             trace = "".join(traceback.format_exception(fault.__cause__ or fault))
             failure = PluginFailure(who.name, who.distribution, fault.hook, str(fault), trace, who.version)
             self._failures.append(failure)
-            if self._environ.get("PLUGRAD_STRICT_PLUGINS", "") not in ("", "0"):
+            if self._strict:
                 self._strict_failure = failure
 
     def _selected(self):
@@ -183,20 +221,35 @@ class Registry:
         entry_points = self._entry_points
         if entry_points is None:
             entry_points = importlib.metadata.entry_points(group=GROUP)
-        found = [(Plugin(e.name, *_origin(e)), e.load) for e in entry_points if e.group == GROUP]
+        found = [
+            (Plugin(e.name, *_origin(e)), functools.partial(_imported, e)) for e in entry_points if e.group == GROUP
+        ]
         found.sort(key=lambda pair: (not pair[0].is_own, pair[0].distribution or "", pair[0].name))
         if (listed := self._environ.get("PLUGRAD_PLUGINS")) is None:
             return found
-        wanted = {name.strip() for name in listed.split(",")} - {""}
+        wanted = {name.strip() for name in listed.split(",")} - {"", "none"}
         names = {who.name for who, _ in found}
         absent = [(Plugin(name), functools.partial(_absent, name, names)) for name in sorted(wanted - names)]
-        return [pair for pair in found if pair[0].is_own or pair[0].name in wanted] + absent
+        chosen = [pair for pair in found if pair[0].is_own or pair[0].name in wanted]
+        self._left_out = {who.distribution for who, _ in found} - {who.distribution for who, _ in chosen}
+        return chosen + absent
 
     def _add(self, who, load):
-        start = time.perf_counter()
-        plugin = guarded("cannot be imported", load)
-        who = replace(who, seconds=time.perf_counter() - start)
-        found = guarded("cannot be examined", lambda: offers(plugin, who))
+        def examined():
+            start = time.perf_counter()
+            plugin = guarded("cannot be imported", load)
+            seconds = time.perf_counter() - start
+            return plugin, seconds, guarded("cannot be examined", lambda: offers(plugin, who))
+
+        if who.is_own:
+            plugin, seconds, found = examined()
+        else:
+            self._importing = Limited(examined, limit_of(self._environ))
+            try:
+                plugin, seconds, found = self._importing.result()
+            finally:
+                self._importing = None
+        who = replace(who, seconds=seconds)
         key = _key(who.name, who.distribution)
         if key in self._plugins:
             raise Fault("a plugin of this name and distribution is registered already")
@@ -221,10 +274,44 @@ class Registry:
         return self._entries[hook.removeprefix("register_")]
 
 
+class _Chosen(Registry):
+    """See `Registry.chosen`; it holds nothing of its own."""
+
+    def __init__(self, whole, distributions):
+        self._whole, self._distributions = whole, frozenset(distributions)
+
+    def __getattr__(self, name):
+        return getattr(self._whole, name)
+
+    def _load(self, only=None):
+        self._whole._load(self._distributions if only is None else only)
+
+    def _of_kind(self, kind, only=None):
+        entries = super()._of_kind(kind, only)
+        seen = {OWN_DISTRIBUTION, None, *self._distributions}  # None: registered by hand, so imported already
+        known = {key for key, plugin in self._whole._plugins.items() if plugin.distribution in seen}
+        return {name: entry for name, entry in entries.items() if entry[1] in known}
+
+
 @functools.cache
 def registry():
     """Return the Registry of this process, over the installed plugins."""
     return Registry()
+
+
+def _imported(entry_point):
+    """The plugin of an entry point, unless its distribution's metadata say that it is not for this plugrad."""
+    from plugrad import __version__
+
+    dist = getattr(entry_point, "dist", None)
+    if getattr(dist, "name", None) != OWN_DISTRIBUTION:
+        try:
+            requirements = list(getattr(dist, "requires", None) or ())
+        except Exception:  # damaged metadata
+            requirements = []
+        if reason := requirement_fault(requirements, __version__):
+            raise Fault(reason)
+    return entry_point.load()
 
 
 def _absent(name, names):

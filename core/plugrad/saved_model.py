@@ -55,16 +55,18 @@ def load_model(path):
     """The SavedModel in a file. Its tensors are those that were saved, to the bit.
 
     Raises ModelFileError for a file that is no model, is damaged, does not fit its own configuration, or needs a
-    plugin that is not installed. Nothing in the file is executed.
+    plugin that is not installed. Nothing in the file is executed, and of the plugins that are installed only those are
+    imported whose distributions the file names.
     """
     header = model_file.open_model(path)
     metadata = header.metadata
     about = metadata.get("model")
     if not isinstance(about, dict):
         raise ModelFileError("holds no model description", path)
-    _check_plugins(metadata, path)
+    names = registry().chosen(_distributions(metadata))
+    _check_plugins(metadata, names, path)
     try:
-        model = restore(about.get("configuration"))
+        model = restore(about.get("configuration"), names)
         _build(model, about, header)
     except ModelFileError:
         raise
@@ -141,16 +143,24 @@ def _owners(described):
     return [{"name": d, "version": v, "layers": names} for (d, v), names in sorted(owners.items())]
 
 
-def _check_plugins(metadata, path):
+def _needed(metadata):
+    """The plugins that a file's metadata name: (distribution, version, names of layers), what is malformed left out."""
+    listed = metadata.get("plugins", [])
+    for plugin in listed if isinstance(listed, list) else []:
+        if isinstance(plugin, dict) and isinstance(plugin.get("name"), str):
+            layers = plugin.get("layers")
+            names = [name for name in layers if isinstance(name, str)] if isinstance(layers, list) else []
+            yield plugin["name"], plugin.get("version"), names
+
+
+def _distributions(metadata):
+    return {distribution for distribution, _, _ in _needed(metadata)}
+
+
+def _check_plugins(metadata, names, path):
     """Name the plugin to install, if a layer is missing."""
-    known = set(registry().names("layers"))
-    needed = metadata.get("plugins", [])
-    for plugin in needed if isinstance(needed, list) else []:
-        layers = plugin.get("layers") if isinstance(plugin, dict) else None
-        for name in layers if isinstance(layers, list) else []:
-            if isinstance(name, str) and name not in known:
-                raise ModelFileError(
-                    f"needs layer {name!r} from {plugin.get('name')} {plugin.get('version')}, which is not installed"
-                    f"{registry().failure_note()}",
-                    path,
-                )
+    for distribution, version, layers in _needed(metadata):
+        if missing := sorted(set(layers) - set(names.names("layers"))):
+            origin = f"{distribution[:80]} {str(version)[:20]}" if distribution else "a plugin of no distribution"
+            state = names.state_of(distribution) if distribution else "is not registered"
+            raise ModelFileError(f"needs layer {missing[0][:80]!r} from {origin}, which {state}", path)

@@ -8,6 +8,7 @@ from plugrad import hookspecs
 from plugrad.commands import command
 from plugrad.errors import InputError, LookupFailed, PluginError, PlugradError
 from plugrad.hookspecs import hookimpl
+from plugrad.op import OPS
 from plugrad.plugin_check import KINDS
 from plugrad.plugins import Registry, registry
 
@@ -83,6 +84,7 @@ def test_every_hookspec_has_a_docstring_and_is_collected():
     assert all(hook.__doc__ and hook.__doc__.startswith("Return name -> ") for hook in specs.values())
     offers = {kind: {f"my.{kind}": Other} for kind in KINDS}
     offers["commands"] = {"my.commands": command("a:b", help="Do it.")}
+    offers["ops"] = {"my.ops": OPS["exp"]}
     found = loaded(FakeEntryPoint("all", plugin_of(**offers), "plugrad-my"))
     assert found.failures == []
     assert {kind: found.names(kind) for kind in KINDS} == {kind: [f"my.{kind}"] for kind in KINDS}
