@@ -20,6 +20,7 @@ class Layer:
     """
 
     version: ClassVar[int] = 1  # of its fields, see configuration.py
+    mixes_samples: ClassVar[bool] = False  # in prediction, so that the conformance kit does not refuse it
     _name = None
     _built = False
     store = None

@@ -1,6 +1,7 @@
 """Losses for classes: how unlikely a model holds what was observed."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,6 +23,8 @@ class CrossEntropy(pg.Loss):
     class_weights: a factor >= 0 for each class, or None; labels are then averaged with them.
     ignore_index: the label of rows that count nothing.
     """
+
+    nonnegative: ClassVar = True
 
     label_smoothing: float = 0.0
     class_weights: list | None = None
@@ -53,6 +56,8 @@ class BinaryCrossEntropy(pg.Loss):
     pos_weight: a factor >= 0 for the first part, or a list of them along the last axis, or None; InputError otherwise.
     """
 
+    nonnegative: ClassVar = True
+
     pos_weight: float | list | None = None
 
     def __post_init__(self):
@@ -76,6 +81,8 @@ class Focal(pg.Loss):
 
     alpha: what a target of 1 is weighted with, in [0, 1], 1 - alpha for 0; None: no weights. gamma: >= 0.
     """
+
+    nonnegative: ClassVar = True
 
     alpha: float | None = 0.25
     gamma: float = 2.0
@@ -104,6 +111,8 @@ class SoftmaxFocal(pg.Loss):
     alpha: a factor >= 0 for each class, or None; labels are then averaged with them. gamma: >= 0, 0 for CrossEntropy.
     ignore_index: the label of rows that count nothing.
     """
+
+    nonnegative: ClassVar = True
 
     alpha: list | None = None
     gamma: float = 2.0
@@ -147,6 +156,8 @@ class Hinge(pg.Loss):
 
     Both (batch, ...), of one shape; ShapeError otherwise.
     """
+
+    nonnegative: ClassVar = True
 
     def __call__(self, prediction, target):
         return pg.hinge(prediction, target)

@@ -1,6 +1,7 @@
 """Losses for embeddings: which vectors should lie near each other."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,6 +29,8 @@ class Cosine(pg.Loss):
     Both (batch, ..., width), of one shape; ShapeError otherwise.
     """
 
+    nonnegative: ClassVar = True
+
     def __call__(self, prediction, target):
         if np.shape(prediction) != np.shape(target):
             raise ShapeError(
@@ -50,6 +53,8 @@ class Triplet(pg.Loss):
 
     margin: a number > 0. swap: measure the negative from the positive where it is nearer to that (Balntas et al. 2016).
     """
+
+    nonnegative: ClassVar = True
 
     margin: float = 1.0
     swap: bool = False
@@ -74,6 +79,9 @@ class InfoNCE(pg.Loss):
 
     temperature: what cosines are divided by, > 0. symmetric: also from keys to queries (Radford et al. 2021).
     """
+
+    nonnegative: ClassVar = True
+    mixes_samples: ClassVar = True
 
     temperature: float = 0.1
     symmetric: bool = True

@@ -1,6 +1,7 @@
 """Losses for numbers: how far a prediction is from its target."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ def _example(loss):
 class MSE(pg.Loss):
     """mean((prediction - target)**2) over all elements. Both (batch, ...), of one shape; ShapeError otherwise."""
 
+    nonnegative: ClassVar = True
+
     def __call__(self, prediction, target):
         return pg.mse(prediction, target)
 
@@ -30,6 +33,8 @@ class MSE(pg.Loss):
 @dataclass
 class MAE(pg.Loss):
     """mean(|prediction - target|) over all elements. Both (batch, ...), of one shape; ShapeError otherwise."""
+
+    nonnegative: ClassVar = True
 
     def __call__(self, prediction, target):
         return pg.mae(prediction, target)
@@ -47,6 +52,8 @@ class Huber(pg.Loss):
     d = prediction - target, both (batch, ...), of one shape; ShapeError otherwise. Raises InputError for a delta
     that is not positive.
     """
+
+    nonnegative: ClassVar = True
 
     delta: float = 1.0
 
@@ -70,6 +77,8 @@ class SmoothL1(pg.Loss):
     that is not positive.
     """
 
+    nonnegative: ClassVar = True
+
     beta: float = 1.0
 
     def __post_init__(self):
@@ -91,6 +100,8 @@ class LogCosh(pg.Loss):
     Both (batch, ...), of one shape; ShapeError otherwise.
     """
 
+    nonnegative: ClassVar = True
+
     def __call__(self, prediction, target):
         return pg.log_cosh(prediction, target)
 
@@ -107,6 +118,8 @@ class Quantile(pg.Loss):
     quantiles: n numbers in (0, 1). prediction (batch, ..., n), the last axis in their order; target (batch, ...);
     ShapeError otherwise. Raises InputError for other quantiles.
     """
+
+    nonnegative: ClassVar = True
 
     quantiles: list = field(default_factory=lambda: [0.1, 0.5, 0.9])
 

@@ -33,7 +33,12 @@ def install(folder, name, source, requires=(), version="1.0", entry=None):
     (folder / f"{name}.py").write_text(source)
     about = folder / f"{name}-{version}.dist-info"
     about.mkdir()
-    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {r}" for r in requires)]
+    lines = [
+        "Metadata-Version: 2.1",
+        f"Name: {name}",
+        f"Version: {version}",
+        *(f"Requires-Dist: {r}" for r in requires),
+    ]
     (about / "METADATA").write_text("\n".join(lines) + "\n")
     (about / "entry_points.txt").write_text(f"[plugrad]\n{entry or name} = {name}\n")
     (about / "RECORD").write_text("")

@@ -14,8 +14,16 @@ BAD = {
         (),
         "unknown hook 'register_layer'; did you mean 'register_layers'?",
     ),
-    "wrong type": ("import plugrad as pg\n@pg.hookimpl\ndef register_layers():\n    return [1]", (), "mapping of names"),
-    "taken name": (layer_source("good"), (), "the name 'good.Twice' of plugin 'odd' (odd 1.0) is taken by plugin 'good'"),
+    "wrong type": (
+        "import plugrad as pg\n@pg.hookimpl\ndef register_layers():\n    return [1]",
+        (),
+        "mapping of names",
+    ),
+    "taken name": (
+        layer_source("good"),
+        (),
+        "the name 'good.Twice' of plugin 'odd' (odd 1.0) is taken by plugin 'good'",
+    ),
     "newer contract": (
         layer_source("odd", 'plugrad_contract = ">=7.1"'),
         (),

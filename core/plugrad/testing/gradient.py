@@ -7,6 +7,7 @@ import numpy as np
 from plugrad.errors import PlugradError
 from plugrad.mode import recording
 from plugrad.tensor import Tensor
+from plugrad.testing import likely
 
 # At the cube root of float64's precision the error of a central difference is least: some 1e-10 of the value.
 STEP = 6e-6
@@ -59,23 +60,25 @@ def compare_gradient(evaluate, leaves, tolerance, where):
         return float((evaluate().data * weights).sum())
 
     for name, leaf in leaves:
-        require(leaf.grad is not None, f"{where}: {name} got no gradient")
+        require(leaf.grad is not None, f"{where}: {name} got no gradient", "forward does not use it by an op")
         shape = leaf.grad.shape
-        require(shape == leaf.shape, f"{where}: the gradient of {name} has shape {shape}, not {leaf.shape}")
-        _compare_one(combined, name, leaf.data, np.array(leaf.grad), tolerance, noise, where)
+        wrong = f"{where}: the gradient of {name} has shape {shape}, not {leaf.shape}"
+        require(shape == leaf.shape, wrong, "what was broadcast has to be summed back in its gradient")
+        _compare_one(combined, name, leaf.data, np.array(leaf.grad), tolerance, noise, where, result.shape)
 
 
-def _compare_one(combined, name, array, gradient, tolerance, noise, where):
+def _compare_one(combined, name, array, gradient, tolerance, noise, where, result_shape):
     places = list(np.ndindex(*array.shape))
     places = places[:: math.ceil(len(places) / ELEMENTS) or 1]
     differences = [_difference(combined, array, place) for place in places]
+    found = [float(gradient[place]) for place in places]
     scale = max(map(abs, differences), default=0.0)
-    for place, expected in zip(places, differences, strict=True):
-        got = float(gradient[place])
-        require(
-            abs(got - expected) <= tolerance * scale + noise,
-            f"{where}: the gradient of {name} at {place} is {got:.9g}, differences give {expected:.9g}",
-        )
+    for place, got, expected in zip(places, found, differences, strict=True):
+        if not abs(got - expected) <= tolerance * scale + noise:
+            wrong = f"{where}: the gradient of {name} at {place} is {got:.9g}, differences give {expected:.9g}"
+            raise AssertionError(
+                likely.message(wrong, likely.of_gradient(found, differences, array.shape, result_shape))
+            )
 
 
 def _difference(combined, array, place):
@@ -91,15 +94,18 @@ def _difference(combined, array, place):
     return (high - low) / float(above - below)
 
 
-def require(condition, message):
-    """Raise AssertionError with a message unless the condition holds, also under `python -O`."""
+def require(condition, checked, mistake=None):
+    """Raise AssertionError unless the condition holds, also under `python -O`.
+
+    checked: what was checked and the numbers; mistake: what is likely wrong, see likely.py.
+    """
     if not condition:
-        raise AssertionError(message)
+        raise AssertionError(likely.message(checked, mistake))
 
 
-def require_close(got, expected, tolerance, what):
+def require_close(got, expected, tolerance, what, mistake=None):
     """Require two arrays of one shape to differ by at most `tolerance` of the largest element; NaN equals NaN."""
-    require(got.shape == expected.shape, f"{what}: expected shape {expected.shape}, got {got.shape}")
+    require(got.shape == expected.shape, f"{what}: expected shape {expected.shape}, got {got.shape}", mistake)
     if not expected.size:
         return
     scale = max(float(np.max(np.abs(expected[np.isfinite(expected)]), initial=0.0)), 1e-6)
@@ -107,13 +113,23 @@ def require_close(got, expected, tolerance, what):
         wrong = ~(np.isclose(got, expected, rtol=0, atol=tolerance * scale, equal_nan=True) | (got == expected))
     if wrong.any():
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise AssertionError(f"{what}: at {place} expected {expected[place]:.9g}, got {got[place]:.9g}")
+        numbers = f"at {place} expected {expected[place]:.9g}, got {got[place]:.9g}"
+        raise AssertionError(likely.message(f"{what}: {numbers}", mistake))
 
 
-def require_same_bits(got, expected, what):
+def require_same_bits(got, expected, what, mistake=None):
     """Require two arrays to be equal to the last bit."""
-    same = got.shape == expected.shape and got.dtype == expected.dtype and got.tobytes() == expected.tobytes()
-    require(same, f"{what}: the bits differ")
+    alike = got.shape == expected.shape and got.dtype == expected.dtype
+    if alike and got.tobytes() == expected.tobytes():
+        return
+    numbers = f"expected {expected.dtype} {expected.shape}, got {got.dtype} {got.shape}"
+    if alike:
+        width = got.dtype.itemsize
+        bytes_of = [np.ascontiguousarray(a).reshape(-1).view(np.uint8).reshape(-1, width) for a in (got, expected)]
+        places = np.flatnonzero((bytes_of[0] != bytes_of[1]).any(axis=1))
+        place = tuple(int(i) for i in np.unravel_index(places[0], got.shape))
+        numbers = f"at {place} and {places.size - 1} other places, expected {expected[place]!r}, got {got[place]!r}"
+    raise AssertionError(likely.message(f"{what}: the bits differ, {numbers}", mistake))
 
 
 def as_float(value, dtype):

@@ -6,10 +6,17 @@ import inspect
 import numpy as np
 
 from plugrad.errors import PlugradError
+from plugrad.initializer import Initializer
+from plugrad.layer import Layer
+from plugrad.loss import Loss
+from plugrad.optimizer import Optimizer
 from plugrad.plugin_check import GROUP, Fault, Plugin, offers
 from plugrad.plugins import Registry, registry
+from plugrad.schedule import Schedule
+from plugrad.testing.fresh import check_fresh_process
 from plugrad.testing.gradient import require
 from plugrad.testing.layer import check_layer
+from plugrad.testing.op import check_op
 from plugrad.testing.training import check_initializer, check_loss, check_optimizer, check_schedule
 
 
@@ -22,8 +29,8 @@ def check_plugin(plugin):
 
     Raises AssertionError, beginning with the name of what failed.
     """
-    checked = []
-    for module, who in _found(plugin):
+    checked, layers = [], {}
+    for module, who in found_plugins(plugin):
         try:
             offered = offers(module, who)
         except Fault as fault:
@@ -34,17 +41,50 @@ def check_plugin(plugin):
             for name, entry in entries.items() if check else ():
                 _named(name, check, entry, names)
                 checked.append(name)
+                if hook == "register_layers":
+                    layers[name] = sample_of(entry)
+    check_fresh_process(layers)
     return checked
 
 
-def _found(plugin):
+def check_any(thing):
+    """`check_plugin` for a plugin or its name; for a class, or an instance of one, the check of its kind."""
+    cls = thing if isinstance(thing, type) else type(thing)
+    for base, kind in BASES.items():
+        if issubclass(cls, base):
+            return CHECKS[f"register_{kind}"](thing if cls is thing else _Instance(thing), registry())
+    if hasattr(thing, "raw"):
+        return check_op(thing)
+    return check_plugin(thing)
+
+
+class _Instance:
+    """Stands for a class whose example an instance is."""
+
+    def __init__(self, instance):
+        self.instance = instance
+
+    def example(self):
+        given = type(self.instance).example() if hasattr(type(self.instance), "example") else None
+        return (self.instance, *given[1:]) if isinstance(given, tuple) else self.instance
+
+
+def sample_of(cls):
+    """(layer, sample batch) of a layer's class, out of its example."""
+    layer, given = example_of(cls, ((6,),))
+    if isinstance(given, np.ndarray):
+        return layer, given
+    return layer, np.random.default_rng(5).normal(size=(3, *given))
+
+
+def found_plugins(plugin):
     """[(module, Plugin)] for what check_plugin was given."""
     if isinstance(plugin, str):
         points = importlib.metadata.entry_points(group=GROUP)
         chosen = [p for p in points if plugin == p.name or (p.dist is not None and plugin == p.dist.name)]
         existing = ", ".join(sorted(p.name for p in points)) or "none"
         require(chosen, f"no installed plugin or distribution {plugin!r}; plugins: {existing}")
-        return [pair for p in chosen for pair in _found(p)]
+        return [pair for p in chosen for pair in found_plugins(p)]
     if hasattr(plugin, "load") and hasattr(plugin, "group"):
         distribution = getattr(plugin.dist, "name", None)
         return [(plugin.load(), Plugin(plugin.name, distribution, getattr(plugin.dist, "version", None)))]
@@ -126,5 +166,15 @@ CHECKS = {
     "register_optimizers": lambda cls, names: check_optimizer(example_of(cls)),
     "register_initializers": lambda cls, names: check_initializer(example_of(cls)),
     "register_schedules": lambda cls, names: check_schedule(example_of(cls)),
+    "register_ops": lambda op, names: check_op(op),
 }
 """How each hook's classes are checked: function of the class and of the Registry that knows its plugin."""
+
+BASES = {
+    Layer: "layers",
+    Loss: "losses",
+    Optimizer: "optimizers",
+    Initializer: "initializers",
+    Schedule: "schedules",
+}
+"""The kind of what derives from each of these."""

@@ -12,6 +12,7 @@ from plugrad.parameters import Parameter, ParameterStore
 from plugrad.schedule import Schedule
 from plugrad.sparse import SparseGradient
 from plugrad.tensor import Tensor
+from plugrad.testing import likely
 from plugrad.testing.gradient import as_float, compare_gradient, require, require_close, require_same_bits
 from plugrad.testing.layer import thread_count
 
@@ -31,22 +32,43 @@ def check_loss(loss, prediction, target, tolerance=1e-6):
     require(isinstance(value, Tensor) and value.size == 1, f"{where}: expected a Tensor of one element, got {value!r}")
     require(math.isfinite(value.item()), f"{where}: of finite input it is {value.item()}")
     compare_gradient(lambda: loss(leaf, target), [("the prediction", leaf)], tolerance, where)
-    require_same_bits(leaf.data, prediction, f"{where}: it wrote into the prediction")
-    require_same_bits(target, kept, f"{where}: it wrote into the target")
+    require_same_bits(leaf.data, prediction, f"{where}: it wrote into the prediction", likely.WROTE)
+    require_same_bits(target, kept, f"{where}: it wrote into the target", likely.WROTE)
     narrow = Tensor(prediction.astype(np.float32), requires_grad=True)
     wide = Tensor(narrow.data.astype(np.float64), requires_grad=True)
     with recording():
         for leaf in (narrow, wide):
             value = loss(leaf, as_float(as_float(target, np.float32), leaf.dtype))
-            require(value.dtype == leaf.dtype, f"{where}: for a prediction in {leaf.dtype} it is {value.dtype}")
+            wrong = f"{where}: for a prediction in {leaf.dtype} it is {value.dtype}"
+            require(value.dtype == leaf.dtype, wrong, likely.LEAK)
             value.backward()
     require_close(narrow.grad, wide.grad, 1e-5, f"{where}, gradient in float32")
+    _check_reduction(loss, prediction, target, where)
+
+
+def _check_reduction(loss, prediction, target, where):
+    """What a loss says of itself: `reduction` (a field; the mean where it has none), and `nonnegative`."""
+    once = loss(prediction, target).item()
+    if getattr(loss, "nonnegative", False):
+        require(once >= 0, f"{where}: it says that it is never negative, and is {once:.9g}")
+    if getattr(loss, "mixes_samples", False) or not np.ndim(prediction) or not np.ndim(target):
+        return
+    if len(prediction) != len(target):
+        return
+    twice = loss(np.concatenate([prediction] * 2), np.concatenate([target] * 2)).item()
+    times = 2 if getattr(loss, "reduction", "mean") == "sum" else 1
+    fits = abs(twice - times * once) <= 1e-9 * max(abs(once), 1e-9)
+    wrong = f"{where}: of a batch it is {once:.9g}, of the same batch twice over {twice:.9g}"
+    require(
+        fits, wrong, "it is divided by another number than that of its elements; a sum has the field reduction='sum'"
+    )
 
 
 def check_optimizer(optimizer):
     """Try an optimizer.
 
-    - It changes the values in place, makes a quadratic smaller, and leaves the gradients alone.
+    - It changes the values in place, makes a quadratic, a ravine and a noisy quadratic smaller, and leaves the
+      gradients alone.
     - `memory` names what it keeps, all of it: resumed from values, memory and step it goes on with the same bits.
     - The zeros between parameters stay 0; zero gradients give finite values; a rate of 0 changes nothing.
     - On one and on two threads the bits are the same; float32 stays near float64.
@@ -61,6 +83,7 @@ def check_optimizer(optimizer):
     require(well_formed, f"{where}: memory must be a tuple of different names, it is {names!r}")
     for dtype in (np.float32, np.float64):
         _check_descent(optimizer, dtype, where)
+    _check_hard(optimizer, where)
     _check_resumed(optimizer, where)
     _check_still(optimizer, where)
     _check_bits(optimizer, where)
@@ -70,15 +93,20 @@ def check_optimizer(optimizer):
 
 
 class _Quadratic:
-    """1/2 Σ a (v - t)² over the parameters of a small store."""
+    """1/2 Σ a (v - t)² over the parameters of a small store, a between 1/2 and 2, or as `curvatures` says.
 
-    def __init__(self, optimizer, dtype):
+    noise: the deviation of what is added to each gradient.
+    """
+
+    def __init__(self, optimizer, dtype, curvatures=None, noise=0.0):
         rng = np.random.default_rng(19)
         arrays = [rng.normal(size=size).astype(dtype) for size in ((5, 3), (7,))]
         parameters = [Parameter(arrays[0]), Parameter(arrays[1], decay=False)]
         self.store = ParameterStore(parameters)
         self.run = OptimizerRun(copy.deepcopy(optimizer), self.store)
-        self.weights = [rng.uniform(0.5, 2.0, size=p.shape).astype(dtype) for p in parameters]
+        drawn = [rng.uniform(0.5, 2.0, size=p.shape) if curvatures is None else rng.choice(curvatures, p.shape)
+                 for p in parameters]  # fmt: skip
+        self.weights, self.noise, self.rng = [w.astype(dtype) for w in drawn], noise, rng
         self.targets = [(3 * rng.normal(size=p.shape)).astype(dtype) for p in parameters]
 
     def value(self):
@@ -89,6 +117,8 @@ class _Quadratic:
         for _ in range(count):
             for p, a, t in zip(self.store.parameters, self.weights, self.targets, strict=True):
                 p.gradient_memory[...] = a * (p.data - t)
+                if self.noise:
+                    p.gradient_memory += self.noise * self.rng.normal(size=p.shape).astype(p.dtype)
                 p.grad = p.gradient_memory
             self.run.step()
         return self
@@ -115,10 +145,24 @@ def _check_descent(optimizer, dtype, where):
     problem.steps(200)
     last = problem.value()
     require(math.isfinite(last), f"{where}: on a quadratic it diverges, from {first:.6g} to {last:.6g}")
-    require(last < first or not optimizer.learning_rate, f"{where}: a quadratic went from {first:.6g} to {last:.6g}")
+    went = f"{where}: a quadratic went from {first:.6g} to {last:.6g}"
+    require(last < first or not optimizer.learning_rate, went, likely.DESCENT)
     require(not problem.padding().any(), f"{where}: it changed the zeros between parameters, whose gradient is 0")
     for name, vector in zip(optimizer.memory, problem.run.memory, strict=True):
         require(vector.any(), f"{where}: its memory {name!r} is never written to")
+
+
+def _check_hard(optimizer, where):
+    """A ravine, a hundred times as steep across as along, and gradients with noise of their own size."""
+    problems = {
+        "a ravine": _Quadratic(optimizer, np.float64, curvatures=(0.01, 1.0)),
+        "a quadratic with noisy gradients": _Quadratic(optimizer, np.float64, noise=1.0),
+    }
+    for name, problem in problems.items():
+        first = problem.value()
+        last = problem.steps(300).value()
+        went = f"{where}: on {name} the loss went from {first:.6g} to {last:.6g} in 300 steps"
+        require(last < first or not optimizer.learning_rate, went, likely.DESCENT)
 
 
 def _check_resumed(optimizer, where):
@@ -130,8 +174,8 @@ def _check_resumed(optimizer, where):
         vector[:] = saved
     resumed.run.steps = half.run.steps
     resumed.steps(5)
-    what = f"{where}: resumed from values, memory and step (it keeps something that `memory` does not name?)"
-    require_same_bits(resumed.store.values, whole.store.values, what)
+    what = f"{where}: resumed from values, memory and step"
+    require_same_bits(resumed.store.values, whole.store.values, what, likely.MEMORY)
 
 
 def _state(optimizer, dtype, size):
@@ -175,7 +219,7 @@ def _check_bits(optimizer, where):
     for count in (1, 2):
         with thread_count(count):
             found.append(_after_steps(optimizer, np.float32, LONG))
-    require_same_bits(found[1], found[0], f"{where} on 2 threads")
+    require_same_bits(found[1], found[0], f"{where} on 2 threads", likely.RACE)
 
 
 def _check_float32(optimizer, where):

@@ -1,0 +1,150 @@
+"""Checks of a layer beyond its numbers: its outputs' memory, sizes of batches, masks, and what is saved of it."""
+
+import contextlib
+import copy
+import dataclasses
+import inspect
+
+import numpy as np
+
+from plugrad.saved_model import assign_tensors, model_tensors
+from plugrad.testing import likely
+from plugrad.testing.gradient import as_float, require, require_close, require_same_bits
+
+SIZES = (2, 5, 17, 40)
+"""Numbers of samples that are tried where hypothesis is not installed; with it, those and others up to MOST_SAMPLES."""
+MOST_SAMPLES, EXAMPLES = 70, 8
+TRAINED_STEPS = 3
+
+
+def check_outputs(case):
+    """An output is no parameter's memory, and a later call does not change an earlier one's."""
+    layer = case.made(np.float64)
+    batch = as_float(case.sample, np.float64)
+    first = case.run(layer, batch, in_training=False).data
+    kept = np.array(first)
+    other = case.run(layer, np.ascontiguousarray(batch[::-1]), in_training=False).data
+    overwritten = f"{case.where}: its second output overwrote the first"
+    require_same_bits(np.asarray(first), kept, overwritten, likely.ALIAS)
+    for path, p in layer.named_parameters():
+        shared = np.shares_memory(other, p.data)
+        require(not shared, f"{case.where}: its output is the memory of {path}", "return a copy of it, or use an op")
+
+
+def check_sizes(case):
+    """In batches of many sizes a sample's output stays the same, and the gradients of parameters add up."""
+    if getattr(case.layer, "mixes_samples", False):
+        return
+    layer = case.made(np.float64)
+    whole = as_float(case.sample, np.float64)
+    outputs = case.run(layer, whole, in_training=False).data
+    singles = [_gradients(case, layer, whole[i : i + 1]) for i in range(len(whole))]
+
+    def try_size(count):
+        chosen = np.arange(count) * 7 % len(whole)
+        batch = np.ascontiguousarray(whole[chosen])
+        what = f"{case.where}: a batch of {count} samples, its output"
+        require_close(case.run(layer, batch, in_training=False).data, outputs[chosen], 1e-9, what, likely.MODE)
+        for path, gradient in _gradients(case, layer, batch).items():
+            expected = sum(singles[i][path] for i in chosen)
+            what = f"{case.where}: the gradient of {path} for a batch of {count} samples, beside the sum over them"
+            require_close(gradient, np.asarray(expected), 1e-9, what, "its sum over the samples leaves some out")
+
+    _for_sizes(try_size)
+
+
+def _gradients(case, layer, batch):
+    """{path: gradient} of the parameters, for the sum of the outputs, in prediction."""
+    layer.store.zero_grad()
+    output = case.run(layer, batch, in_training=False)
+    if output.tape is not None or output.requires_grad:
+        output.backward(np.ones(output.shape, output.dtype))
+    return {path: np.array(p.grad) for path, p in layer.named_parameters() if isinstance(p.grad, np.ndarray)}
+
+
+def _for_sizes(try_size):
+    for count in SIZES:
+        try_size(count)
+    with contextlib.suppress(ImportError):
+        from hypothesis import HealthCheck, given, settings
+        from hypothesis import strategies as st
+
+        quiet = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
+        given(st.integers(1, MOST_SAMPLES))(settings(max_examples=EXAMPLES, **quiet)(try_size))()
+
+
+def check_mask(case):
+    """What a mask (batch, length) leaves out changes no output that it keeps, and has no gradient.
+
+    Tried where `forward` has an argument `mask` and a sample is (length, features) or a row of whole numbers; the mask
+    is 1 for what counts, and leaves out positions at the end.
+    """
+    of_numbers = case.sample.ndim == 2 and case.sample.dtype.kind in "iu"
+    masked = "mask" in inspect.signature(type(case.layer).forward).parameters
+    if not masked or not (of_numbers or case.sample.ndim == 3) or case.sample.shape[1] < 2:
+        return
+    layer = case.made(np.float64)
+    batch = as_float(case.sample, np.float64)
+    lengths = np.maximum(batch.shape[1] - 1 - np.arange(len(batch)) % 2, 1)
+    mask = np.arange(batch.shape[1]) < lengths[:, None]
+    other = batch.copy()
+    other[~mask] = batch[:, ::-1][~mask] if of_numbers else batch[~mask] * 3 + 1
+    outputs, gradients = zip(*(_masked(case, layer, x, mask) for x in (batch, other)), strict=True)
+    what = f"{case.where}: its output where the mask is 1, for other values where it is 0"
+    require_close(outputs[1], outputs[0], 1e-9, what, likely.MASK)
+    for gradient in gradients:
+        largest = 0.0 if gradient is None else float(np.abs(gradient[~mask]).max(initial=0))
+        require(
+            largest == 0, f"{case.where}: the gradient of what is masked is up to {largest:.6g}, not 0", likely.MASK
+        )
+
+
+def _masked(case, layer, batch, mask):
+    """(the outputs that count, the gradient of the input or None)."""
+    from plugrad.mode import predicting, recording
+    from plugrad.tensor import Tensor
+
+    leaf = Tensor(batch, requires_grad=True) if batch.dtype.kind == "f" else batch
+    with predicting(), recording():
+        output = layer(leaf, Tensor(mask.astype(batch.dtype if batch.dtype.kind == "f" else np.float64)))
+    by_position = output.shape[:2] == mask.shape
+    kept = mask if by_position else slice(None)
+    seed = np.random.default_rng(3).normal(size=output.shape)
+    if by_position:
+        seed[~mask] = 0
+    if output.tape is not None:
+        output.backward(seed)
+    return np.array(output.data)[kept], leaf.grad if isinstance(leaf, Tensor) else None
+
+
+def check_saved(case):
+    """After some training, its parameters and states put into a fresh one make it predict the same bits."""
+    trained, batch = case.made(np.float32), as_float(case.sample, np.float32)
+    for _ in range(TRAINED_STEPS):
+        case.run(trained, batch, in_training=True)
+    again = case.made(np.float32, _fresh(case.layer))
+    saved = {name: np.array(value) for name, value in model_tensors(trained)}
+    assign_tensors(again, saved)
+    expected = case.run(trained, batch, in_training=False).data
+    got = case.run(again, batch, in_training=False).data
+    what = f"{case.where}: trained, saved and loaded, its prediction"
+    require_same_bits(np.asarray(got), np.asarray(expected), what, likely.STATE)
+
+
+def _fresh(layer):
+    """The layer as its fields make it, with layers in them likewise: nothing else of it is left."""
+    made = copy.copy(layer)
+    if not dataclasses.is_dataclass(layer):
+        return made
+    fields = {f.name: _fresh_value(getattr(layer, f.name)) for f in dataclasses.fields(layer) if f.init}
+    return type(layer)(**fields)
+
+
+def _fresh_value(value):
+    from plugrad.layer import Layer
+
+    if isinstance(value, Layer):
+        return _fresh(value)
+    if isinstance(value, list | tuple):
+        return type(value)(_fresh_value(item) for item in value)
+    return copy.deepcopy(value)

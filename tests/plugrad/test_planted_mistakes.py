@@ -1,0 +1,71 @@
+"""The conformance kit finds what authors get wrong, and says so."""
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from planted_mistakes import MISTAKES, RIGHT
+
+import plugrad as pg
+from plugrad import testing
+
+
+def plugin_with(cls):
+    """A plugin that registers one layer."""
+
+    def register_layers():
+        return {f"planted.{cls.__name__}": cls}
+
+    return SimpleNamespace(register_layers=pg.hookimpl(register_layers), __name__=f"plugin_{cls.__name__}")
+
+
+@pytest.mark.parametrize("cls", RIGHT, ids=lambda cls: cls.__name__)
+def test_what_is_right_passes(cls):
+    assert testing.check_plugin(plugin_with(cls)) == [f"planted.{cls.__name__}"]
+
+
+@pytest.mark.parametrize("cls", MISTAKES, ids=lambda cls: cls.__name__)
+def test_a_mistake_is_caught_and_named(cls):
+    if cls.__name__ == "ThreadRace" and (os.cpu_count() or 1) < 2:
+        pytest.skip("a race needs two cores")
+    checked, mistake = MISTAKES[cls]
+    with pytest.raises(AssertionError) as caught:
+        testing.check_plugin(plugin_with(cls))
+    text = str(caught.value)
+    assert text.startswith(f"planted.{cls.__name__}: ")
+    assert checked in text
+    assert mistake in text
+    assert "\n" not in text
+
+
+FIXTURE = """
+from dataclasses import dataclass
+import plugrad as pg
+
+@dataclass
+class Wrong(pg.Layer):
+    def forward(self, x):
+        x.data[...] = 0
+        return x * 2
+
+def test_layer(plugrad_conformance):
+    plugrad_conformance(Wrong)
+
+def test_instance(plugrad_conformance):
+    plugrad_conformance(pg.registry().get("losses", "Huber")(delta=0.5))
+"""
+
+
+def test_the_fixture_says_it_without_our_traceback(tmp_path):
+    (tmp_path / "test_wrong.py").write_text(FIXTURE)
+    found = any(p.name == "plugrad" for p in importlib.metadata.entry_points(group="pytest11"))
+    by_hand = [] if found else ["-p", "plugrad.testing.pytest_plugin"]
+    command = [sys.executable, "-m", "pytest", "-q", *by_hand, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert "1 failed, 1 passed" in done.stdout
+    assert "Wrong: it wrote into its input" in done.stdout
+    assert "Likely: it works in place" in done.stdout
+    assert "testing/layer.py" not in done.stdout
