@@ -9,7 +9,7 @@ import click
 import numpy as np
 import pytest
 
-from plugrad import cli, errors, model_file
+from plugrad import cli, errors, model_file, plugin_commands
 from plugrad.cli import CommandGroup, main, run
 from plugrad.commands import command
 from plugrad.hookspecs import hookimpl
@@ -110,6 +110,7 @@ def with_plugins(monkeypatch):
         ]
         found = Registry(points, {})
         monkeypatch.setattr(cli, "registry", lambda: found)
+        monkeypatch.setattr(plugin_commands, "registry", lambda: found)
         return found
 
     return inject
@@ -265,20 +266,22 @@ def test_plugins_list(installed):
     done = plugrad("plugins", "list", path=[installed])
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["NAME", "DISTRIBUTION", "VERSION", "IMPORT", "STATUS", "HOOKS"]
-    assert lines[1].split()[:3] + lines[1].split()[5:] == ["findodd", "plugrad", "1.0", "loaded", "commands"]
-    assert lines[2].split() == ["broken", "plugrad-broken", "0.3", "-", "failed", "-"]
+    assert lines[0].split() == ["NAME", "KIND", "PROVIDER", "VERSION", "STATUS"]
+    assert ["findodd", "command", "plugrad", "1.0", "loaded"] in [line.split() for line in lines]
+    assert ["broken", "plugin", "plugrad-broken", "0.3", "failed"] in [line.split() for line in lines]
     assert "broken failed: cannot be imported: ImportError: odd \\x1b[31mred" in lines
     assert "Traceback" not in done.stdout
     verbose = plugrad("plugins", "list", "-v", path=[installed]).stdout
     assert "    Traceback" in verbose
+    assert " ms" in verbose
     assert "\x1b" not in verbose
 
 
 def test_plugins_list_json(installed):
-    good, bad = json.loads(plugrad("plugins", "list", "--json", path=[installed]).stdout)
+    rows = json.loads(plugrad("plugins", "list", "--json", path=[installed]).stdout)
+    good, bad = next(row for row in rows if row["name"] == "findodd"), rows[-1]
     assert good["import_seconds"] > 0
-    assert (good["name"], good["hooks"], good["status"]) == ("findodd", ["register_commands"], "loaded")
+    assert (good["name"], good["kind"], good["provider"], good["status"]) == ("findodd", "command", "plugrad", "loaded")
     assert (bad["name"], bad["status"], bad["failed_hook"]) == ("broken", "failed", None)
     assert bad["traceback"].startswith("Traceback")
 
@@ -293,7 +296,7 @@ def test_strict_plugins_is_an_error(installed, monkeypatch):
 def test_no_plugin_at_all(with_plugins, capsys):
     with_plugins()
     assert main(["plugins", "list"]) == 0
-    assert capsys.readouterr().out == "No plugin is installed.\n"
+    assert capsys.readouterr().out == "Nothing is provided: no plugin is installed.\n"
 
 
 def test_a_click_command_itself_can_be_registered(with_plugins, capsys):
