@@ -18,6 +18,19 @@ def __getattr__(name):
     return getattr(importlib.import_module(_LATE[name]), name)
 
 
+def _json_lines(path):
+    """JSON lines as lines of text: "time level message key=value …"; see `plugrad_anomaly.readers.json_lines`."""
+    from plugrad_anomaly.readers import json_lines
+
+    return json_lines(path)
+
+
+@pg.hookimpl
+def register_log_readers():
+    """What `--reader` takes by a bare name."""
+    return {"jsonlines": _json_lines}
+
+
 @pg.hookimpl
 def register_commands():
     """`plugrad anomaly …`."""

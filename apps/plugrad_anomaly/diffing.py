@@ -64,7 +64,7 @@ def _gone(detector, good, bad):
 def _template_counts(detector, paths):
     counts = np.zeros(len(detector.templates) + 1, dtype=np.int64)
     for path in paths:
-        for chunk in read_chunks(path, boundary=detector.layout.boundary):
+        for chunk in read_chunks(path, boundary=detector.layout.boundary, reader=detector.layout.reader):
             records, scanned = detector.layout.scan(chunk)
             ids = detector.templates.ids(scanned.hashes, records.data, scanned.starts, scanned.ends)
             counts += np.bincount(ids, minlength=counts.size)

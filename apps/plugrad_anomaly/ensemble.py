@@ -12,7 +12,7 @@ import numpy as np
 
 import plugrad as pg
 from plugrad.kernel import kernel, prange
-from plugrad_anomaly.model import build, filled
+from plugrad_anomaly.model import build, filled, parts_of
 
 # Rows that go through all members while they lie in the second-level cache.
 BLOCK_ROWS = 4096
@@ -50,9 +50,9 @@ def member_configuration(columns, recipe, seen, rows, seed):
     """The configuration of a member: the recipe's own, checked on some rows, or `autoencoder`."""
     if recipe.configuration is None:
         return autoencoder(columns, recipe, seen)
-    sizes = {"columns": columns}
-    build(recipe.configuration, "dense", sizes, rows[:2], seed)
-    return filled(recipe.configuration, sizes)
+    sizes, (model, _, _) = {"columns": columns}, parts_of(recipe.configuration, None, None)
+    build(model, "dense", sizes, rows[:2], seed)
+    return filled(model, sizes)
 
 
 class Ensemble:
@@ -174,8 +174,10 @@ def multiply_oddities(rows, rebuilt, weights, most, odd):
 
 
 def _trainer(member, recipe, rows, seed):
+    adam = {"name": "Adam", "learning_rate": recipe.learning_rate}
+    _, loss, optimizer = parts_of(recipe.configuration, TrimmedLogError(recipe.trim), adam)
     return pg.Trainer(
-        member, TrimmedLogError(recipe.trim), {"name": "Adam", "learning_rate": recipe.learning_rate},
+        member, loss, optimizer,
         {"name": "Cosine"} if recipe.decay else None, epochs=recipe.epochs_for(rows),
         batch_size=min(recipe.batch_size, rows), seed=seed, progress=False,
     )  # fmt: skip

@@ -10,13 +10,13 @@ class Layout:
     """Chunks of a log → its records, scanned.
 
     multiline_start: the rule of `Records`; None: guessed from the first chunk. log_format: of `LogFormat`, or None.
-    masks: of `Masks`.
+    masks: of `Masks`. reader: name of the log reader that the lines come from, None for the files' own lines.
     """
 
-    def __init__(self, multiline_start=None, log_format=None, masks=()):
+    def __init__(self, multiline_start=None, log_format=None, masks=(), reader=None):
         self.records = None if multiline_start is None else Records(multiline_start)
         self.format = None if log_format is None else LogFormat(log_format)
-        self.masks = Masks(masks)
+        self.masks, self.reader = Masks(masks), reader
 
     def boundary(self, data):
         """Where `read_chunks` may cut."""
@@ -40,14 +40,15 @@ class Layout:
             "multiline_start": None if self.records is None else self.records.rule,
             "log_format": None if self.format is None else self.format.given,
             "masks": self.masks.given,
+            "reader": self.reader,
         }
 
     @classmethod
     def from_state(cls, state):
         """The Layout that `state` described."""
-        rules, masks = (state["multiline_start"], state["log_format"]), state["masks"]
-        if not all(rule is None or isinstance(rule, str) for rule in rules):
+        rules, masks, reader = (state["multiline_start"], state["log_format"]), state["masks"], state.get("reader")
+        if not all(rule is None or isinstance(rule, str) for rule in (*rules, reader)):
             raise TypeError("its layout is no text")
         if not isinstance(masks, list) or not all(isinstance(mask, str) for mask in masks):
             raise TypeError("its masks are no texts")
-        return cls(*rules, masks)
+        return cls(*rules, masks, reader)

@@ -37,6 +37,11 @@ class LogStream:
         self.novel = Novel()
         self.watcher = None if detector.watch is None else Watcher(detector.watch)
 
+    @property
+    def reader(self):
+        """Name of the log reader that the model was trained with, or None."""
+        return self.detector.layout.reader
+
     def boundary(self, data):
         """Where `read_chunks` may cut."""
         return self.detector.layout.boundary(data)

@@ -117,7 +117,7 @@ class LogDetector:
 def _grouped(paths, layout, grouper, templates, seen):
     """Yield the Rows that close after each chunk of the files; templates are learnt, all lines added to `seen`."""
     for path in paths:
-        for chunk in read_chunks(path, boundary=layout.boundary):
+        for chunk in read_chunks(path, boundary=layout.boundary, reader=layout.reader):
             chunk, scanned = layout.scan(chunk)
             ids = templates.learn(scanned.hashes, chunk.data, scanned.starts, scanned.ends)
             seen.add(ids, scanned.timestamps, chunk.line_numbers(ids.size), grouper.starts_file(chunk))

@@ -8,6 +8,7 @@ import numpy as np
 import plugrad as pg
 from plugrad.callbacks import Progress
 from plugrad.errors import InputError, PlugradError
+from plugrad.plugins import registry
 from plugrad_anomaly.sequence import PADDING
 
 # Several small ones, differently initialised: what one of them cannot rebuild by chance, the others can.
@@ -20,6 +21,8 @@ LEAST_EPOCHS, MOST_EPOCHS = 3, 100
 # A model of sequences costs more for each row: it learns from a sample of at most so many, in fewer steps.
 SEQUENCE_STEPS, SEQUENCE_ROWS, SEQUENCE_EPOCHS = 1_200, 20_000, 40
 KINDS = ("dense", "sequence")
+# What a configuration may say beside the model: by a name, or a mapping of "name" and fields.
+PARTS = {"model", "loss", "optimizer"}
 
 
 def autoencoder(columns, code):
@@ -73,11 +76,25 @@ def read_configuration(path):
         raise InputError(f"is not JSON: {error.msg}", path, error.lineno) from None
     except (UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"is not JSON: {str(error)[:80]}", path) from None
-    if not isinstance(described, dict) or "layer" not in described:
+    model = described.get("model") if isinstance(described, dict) and "layer" not in described else described
+    if not isinstance(model, dict) or "layer" not in model or (model is not described and set(described) - PARTS):
         raise InputError(
-            'expected a layer, as in {"layer": "Dense", "units": "columns"}; --show-config prints an example', path
-        )
+            'expected a layer, as in {"layer": "Dense", "units": "columns"}, or {"model": a layer, "loss": …, '
+            '"optimizer": …}; --show-config prints an example', path
+        )  # fmt: skip
+    for kind, name in (("losses", "loss"), ("optimizers", "optimizer")):
+        try:
+            registry().create(kind, described.get(name))
+        except PlugradError as error:
+            raise InputError(f"its {name}: {error}", path) from None
     return described
+
+
+def parts_of(configuration, loss, optimizer):
+    """(model, loss, optimizer) of a configuration, the last two as given where it says nothing of them."""
+    if configuration is None or "layer" in configuration:
+        return configuration, loss, optimizer
+    return configuration["model"], configuration.get("loss", loss), configuration.get("optimizer", optimizer)
 
 
 def filled(described, sizes):
@@ -122,12 +139,15 @@ def train_autoencoders(fitted, held_out, seed=0, epochs=None, say=lambda text: N
 
     fitted, held_out: float32 (rows, columns); the held-out rows choose the epoch whose weights are kept.
     seed: a whole number from 0; epochs: None chooses by the number of rows. configuration: of a member, None for the
-    default. Raises InputError for a configuration that makes no autoencoder of such rows.
+    default; it may name a loss and an optimizer (see `parts_of`). Raises InputError for a configuration that makes no
+    autoencoder of such rows.
     """
     from plugrad.configuration import restore
 
     fitted, held_out = (np.ascontiguousarray(part) for part in (fitted, held_out))
     sizes = sizes_of(fitted, held_out)
+    adam = {"name": "Adam", "learning_rate": LEARNING_RATE}
+    configuration, loss, optimizer = parts_of(configuration, "MSE", adam)
     configuration = configuration or default_configuration("dense", sizes)
     steps_per_epoch = -(-len(fitted) // BATCH_SIZE)
     epochs = epochs or int(np.clip(STEPS // steps_per_epoch, LEAST_EPOCHS, MOST_EPOCHS))
@@ -136,7 +156,7 @@ def train_autoencoders(fitted, held_out, seed=0, epochs=None, say=lambda text: N
         member_seed = seed * MEMBERS + number
         member = build(configuration, "dense", sizes, fitted[:2], member_seed)
         trainer = pg.Trainer(
-            member, "MSE", {"name": "Adam", "learning_rate": LEARNING_RATE}, {"name": "Cosine"},
+            member, loss, optimizer, {"name": "Cosine"},
             epochs=epochs, batch_size=BATCH_SIZE, validation=(held_out, held_out), seed=member_seed,
             callbacks=[Progress(f"autoencoder {number + 1} of {MEMBERS}")], progress=False,
         )  # fmt: skip
@@ -160,11 +180,14 @@ def train_sequence(fitted, held_out, seed=0, epochs=None, say=lambda text: None,
     say(f"sequences of up to {sizes['length']} lines; learning from {len(fitted):,} of the rows")
     steps_per_epoch = -(-len(fitted) // BATCH_SIZE)
     epochs = epochs or int(np.clip(SEQUENCE_STEPS // steps_per_epoch, LEAST_EPOCHS, SEQUENCE_EPOCHS))
+    adam = {"name": "Adam", "learning_rate": LEARNING_RATE}
+    cross_entropy = {"name": "CrossEntropy", "ignore_index": PADDING}
+    configuration, loss, optimizer = parts_of(configuration, cross_entropy, adam)
     layer = build(configuration or default_configuration("sequence", sizes), "sequence", sizes, fitted[:2], seed)
     trainer = pg.Trainer(
-        layer, {"name": "CrossEntropy", "ignore_index": PADDING}, {"name": "Adam", "learning_rate": LEARNING_RATE},
-        {"name": "Cosine"}, epochs=epochs, batch_size=BATCH_SIZE, validation=(held_out, held_out), seed=seed,
-        clip_norm=1.0, callbacks=[Progress("model of sequences")], progress=False,
+        layer, loss, optimizer, {"name": "Cosine"}, epochs=epochs, batch_size=BATCH_SIZE,
+        validation=(held_out, held_out), seed=seed, clip_norm=1.0, callbacks=[Progress("model of sequences")],
+        progress=False,
     )  # fmt: skip
     history = trainer.fit(fitted)
     say(f"model of sequences: {epochs} epochs, {_last(history)}")

@@ -74,7 +74,7 @@ def last_line_end(data):
 
 
 def read_chunks(
-    path, chunk_bytes=4 << 20, boundary=last_line_end, expected="lines of text", start=(0, 1), opened=None
+    path, chunk_bytes=4 << 20, boundary=last_line_end, expected="lines of text", start=(0, 1), opened=None, reader=None
 ) -> Iterator[Chunk]:
     """Yield the lines of a file, in order, as Chunks of about chunk_bytes bytes.
 
@@ -88,6 +88,7 @@ def read_chunks(
     start: (offset, line) where to begin, as `end` of a Chunk and the number of the line behind it: a plain file is
         read from there, a compressed one is decompressed up to it. The chunks are those of a reading from the start.
     opened: called with the raw file once it is open; its `tell()` says how far reading has come in it.
+    reader: name of a log reader, whose lines are read in place of the file's own.
 
     Raises InputError, at the first step of the iteration, where the file is missing, unreadable, a folder,
     empty or binary, wherever a compressed stream turns out to be cut or damaged, and at the end of a file that
@@ -97,19 +98,19 @@ def read_chunks(
         raise ValueError(f"chunk_bytes must be at least 1, got {chunk_bytes}")
     shown = _shown(path)
     offset, line = start
-    with open_bytes(path, opened) if offset else open_text(path, expected, opened) as stream:
+    with open_bytes(path, opened, reader) if offset else open_text(path, expected, opened, reader) as stream:
         _skip(stream, offset, shown)
         yield from _cut(stream, shown, chunk_bytes, boundary or last_line_end, offset, line)
         _check_length(_innermost(stream), shown)
 
 
-def open_text(path, expected="lines of text", opened=None) -> io.BufferedReader:
+def open_text(path, expected="lines of text", opened=None, reader=None) -> io.BufferedReader:
     """`open_bytes` for a file that must look like text; expected: what it should hold, for the message.
 
     Raises InputError also where the file is empty or binary.
     """
     shown = _shown(path)
-    stream = open_bytes(path, opened)
+    stream = open_bytes(path, opened, reader)
     try:
         head, failure = read_as_far(stream, HEAD_BYTES, shown)
         if failure is not None and not head:
@@ -121,15 +122,19 @@ def open_text(path, expected="lines of text", opened=None) -> io.BufferedReader:
     return io.BufferedReader(Joined(head, stream, shown, failure), READ_BYTES)
 
 
-def open_bytes(path, opened=None) -> io.BufferedReader:
-    """Open a file for reading bytes; a compressed one is decompressed on the way.
+def open_bytes(path, opened=None, reader=None) -> io.BufferedReader:
+    """Open a file for reading bytes; a compressed one is decompressed on the way, unless a log reader reads it.
 
-    path, opened: as in `read_chunks`. Closing what comes back closes the file, but never standard input.
+    path, opened, reader: as in `read_chunks`. Closing what comes back closes the file, but never standard input.
 
     Raises InputError where the file is missing, unreadable or a folder; reading from what comes back raises
     it where a compressed stream is cut or damaged.
     """
     shown = _shown(path)
+    if reader is not None:
+        from plugrad_anomaly.readers import open_lines
+
+        return io.BufferedReader(open_lines(reader, path), READ_BYTES)
     if path == "-":
         # Not the buffered reader: Python cannot end while a thread that waits for input holds its lock.
         file = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)

@@ -24,8 +24,14 @@ def save(path, detector, wanted, histories, seed):
     }
     described = {"application": APPLICATION, "kind": detector.kind, "threshold": threshold, "detector": state}
     described["muted"] = []
-    save_model(path, detector.detector.model, described, arrays, training)
+    save_model(path, detector.detector.model, described, arrays, training, _used(detector))
     return threshold
+
+
+def _used(detector):
+    """What a model needs of plugins beside its layers: kind -> names."""
+    reader = detector.layout.reader if detector.kind == "log" else None
+    return {"log_readers": [reader]} if reader else {}
 
 
 def _texts(muted):
@@ -75,4 +81,5 @@ def change_threshold(path, wanted, target=None):
 def change(path, changes, target=None):
     """Change parts of the state of a model file (or of a copy, `target`), all else staying as it is."""
     loaded = load_model(path)
-    save_model(target or path, loaded.model, {**loaded.state, **changes}, loaded.arrays, loaded.training)
+    state = {**loaded.state, **changes}
+    save_model(target or path, loaded.model, state, loaded.arrays, loaded.training, loaded.used)

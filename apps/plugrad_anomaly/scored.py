@@ -61,11 +61,12 @@ def score_files(detector, paths) -> Iterator[ScoredRows]:
     - `finish()`: the ScoredRows that are left;
     - `state()`: between two calls of `add`, (JSON-able mapping, name -> array) with which
       `detector.stream_from(state, arrays)` goes on in another process;
-    - `boundary`, `expected`: where `read_chunks` may cut, and what it should find.
+    - `boundary`, `expected`, `reader`: where `read_chunks` may cut, what it should find, and by which log reader.
     """
     for unit in detector.units(paths):
         stream = detector.stream()
         for path in unit:
-            for chunk in read_chunks(path, boundary=stream.boundary, expected=stream.expected):
+            reading = {"boundary": stream.boundary, "expected": stream.expected, "reader": stream.reader}
+            for chunk in read_chunks(path, **reading):
                 yield stream.add(stream.prepare(chunk))
         yield stream.finish()

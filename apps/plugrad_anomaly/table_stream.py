@@ -30,7 +30,7 @@ class TableStream:
     with an InputError.
     """
 
-    expected = "CSV text"
+    expected, reader = "CSV text", None
 
     def __init__(self, owner, on_reject=None):
         self.owner, self.on_reject = owner, on_reject

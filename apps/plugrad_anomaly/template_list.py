@@ -17,7 +17,7 @@ def list_templates(paths, layout):
     templates = Templates()
     counts, firsts, lines = np.zeros(1, np.int64), {}, 0
     for path in paths:
-        for chunk in read_chunks(path, boundary=layout.boundary):
+        for chunk in read_chunks(path, boundary=layout.boundary, reader=layout.reader):
             records, scanned = layout.scan(chunk)
             ids = templates.learn(scanned.hashes, records.data, scanned.starts, scanned.ends)
             numbers = records.line_numbers(ids.size)

@@ -1,7 +1,7 @@
 """Models in model files: the configuration, the tensors, and what is needed to put them together elsewhere."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from plugrad import model_file
 from plugrad.configuration import describe, layer_names, restore
 from plugrad.errors import LookupFailed, ModelFileError, PlugradError
 from plugrad.layer import Layer
+from plugrad.plugin_check import KINDS
 from plugrad.plugins import registry
 
 STATE_PREFIX = "state."
@@ -19,6 +20,7 @@ class SavedModel:
     """What a model file holds: the model ready to predict, the application's state, and the training summary.
 
     state: JSON-able mapping; arrays: the application's own arrays by name; training: a summary of the training.
+    used: kind -> names of what it needs of plugins beside its layers.
     """
 
     model: Layer
@@ -26,13 +28,15 @@ class SavedModel:
     arrays: dict
     training: dict
     path: str
+    used: dict = field(default_factory=dict)
 
 
-def save_model(path, model, state=None, arrays=None, training=None):
+def save_model(path, model, state=None, arrays=None, training=None, used=None):
     """Write a model and an application's state to one file, atomically.
 
     model: an initialised Layer. state: JSON-able mapping. arrays: name -> array, the application's own.
-    training: JSON-able mapping. Raises InputError if the file cannot be written.
+    training: JSON-able mapping. used: kind ("log_readers", ...) -> registered names that the application needs beside
+    the model's layers. Raises InputError if the file cannot be written.
     """
     described = describe(model)
     tensors = dict(model_tensors(model))
@@ -46,7 +50,7 @@ def save_model(path, model, state=None, arrays=None, training=None):
         },
         "state": state or {},
         "training": training or {},
-        "plugins": _owners(described),
+        "plugins": _owners({"layers": layer_names(described), **(used or {})}),
     }
     model_file.write(path, tensors, metadata)
 
@@ -84,7 +88,7 @@ def load_model(path):
     assign_tensors(model, loaded)
     arrays = {n[len(STATE_PREFIX) :]: v for n, v in loaded.items() if n.startswith(STATE_PREFIX)}
     state, training = metadata.get("state", {}), metadata.get("training", {})
-    return SavedModel(model, state, arrays, training, str(path))
+    return SavedModel(model, state, arrays, training, str(path), _used(metadata))
 
 
 def model_tensors(model):
@@ -134,33 +138,47 @@ def _bound_sizes(value, limit, path):
         raise ModelFileError(f"its configuration asks for {value} of something; its tensors hold fewer numbers", path)
 
 
-def _owners(described):
-    """The plugins that a model needs, as [{"name", "version", "layers"}], by distribution."""
+def _owners(used):
+    """The plugins that a model needs, as [{"name", "version", "layers", ...}], by distribution.
+
+    used: kind -> registered names.
+    """
     owners = {}
-    for name in sorted(layer_names(described)):
-        _, distribution, version = registry().owner("layers", name)
-        owners.setdefault((distribution or "", version or ""), []).append(name)
-    return [{"name": d, "version": v, "layers": names} for (d, v), names in sorted(owners.items())]
+    for kind, names in used.items():
+        for name in sorted(names):
+            _, distribution, version = registry().owner(kind, name)
+            owners.setdefault((distribution or "", version or ""), {}).setdefault(kind, []).append(name)
+    return [{"name": d, "version": v, **of_kind} for (d, v), of_kind in sorted(owners.items())]
 
 
-def _needed(metadata):
-    """The plugins that a file's metadata name: (distribution, version, names of layers), what is malformed left out."""
+def needed_plugins(metadata):
+    """What plugins a file's metadata name: (distribution, version, kind -> names); what is malformed is left out."""
     listed = metadata.get("plugins", [])
     for plugin in listed if isinstance(listed, list) else []:
         if isinstance(plugin, dict) and isinstance(plugin.get("name"), str):
-            layers = plugin.get("layers")
-            names = [name for name in layers if isinstance(name, str)] if isinstance(layers, list) else []
-            yield plugin["name"], plugin.get("version"), names
+            of_kind = {kind: plugin[kind] for kind in KINDS if isinstance(plugin.get(kind), list)}
+            of_kind = {kind: [n for n in names if isinstance(n, str)] for kind, names in of_kind.items()}
+            yield plugin["name"], plugin.get("version"), of_kind
 
 
 def _distributions(metadata):
-    return {distribution for distribution, _, _ in _needed(metadata)}
+    return {distribution for distribution, _, _ in needed_plugins(metadata)}
+
+
+def _used(metadata):
+    used = {}
+    for _, _, of_kind in needed_plugins(metadata):
+        for kind, names in of_kind.items():
+            if kind != "layers":
+                used.setdefault(kind, []).extend(names)
+    return used
 
 
 def _check_plugins(metadata, names, path):
-    """Name the plugin to install, if a layer is missing."""
-    for distribution, version, layers in _needed(metadata):
-        if missing := sorted(set(layers) - set(names.names("layers"))):
-            origin = f"{distribution[:80]} {str(version)[:20]}" if distribution else "a plugin of no distribution"
-            state = names.state_of(distribution) if distribution else "is not registered"
-            raise ModelFileError(f"needs layer {missing[0][:80]!r} from {origin}, which {state}", path)
+    """Name the plugin to install, if something is missing."""
+    for distribution, version, of_kind in needed_plugins(metadata):
+        for kind, wanted in of_kind.items():
+            if missing := sorted(set(wanted) - set(names.names(kind))):
+                origin = f"{distribution[:80]} {str(version)[:20]}" if distribution else "a plugin of no distribution"
+                state = names.state_of(distribution) if distribution else "is not registered"
+                raise ModelFileError(f"needs {KINDS[kind]} {missing[0][:80]!r} from {origin}, which {state}", path)

@@ -128,7 +128,8 @@ class Unit:
 
     def _chunks(self, path, start):
         where = path if self.folder is None else os.path.join(self.folder, path)
-        reading = {"boundary": self.stream.boundary, "expected": self.stream.expected}
+        stream = self.stream
+        reading = {"boundary": stream.boundary, "expected": stream.expected, "reader": stream.reader}
         for chunk in read_chunks(where, start=start, opened=self.opened, **reading):
             yield chunk if self.folder is None else replace(chunk, path=str(path))
 

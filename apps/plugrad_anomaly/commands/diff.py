@@ -22,7 +22,9 @@ GONE_SHOWN = 5
 @click.option("--fail-on-anomaly", is_flag=True, help="Exit with status 1 if anything is found.")
 @OUTPUT
 @FORCE
-def diff(good, bad, top, as_json, fail_on_anomaly, output, force, multiline_start, log_format, masks, **grouping):
+def diff(
+    good, bad, top, as_json, fail_on_anomaly, output, force, multiline_start, log_format, masks, reader, **grouping
+):
     """Learn from the log GOOD, and rank what is new or odd in BAD: the log of a failing build, say.
 
     GOOD and BAD are files, folders, or patterns in quotes.
@@ -40,7 +42,8 @@ def diff(good, bad, top, as_json, fail_on_anomaly, output, force, multiline_star
     old, new = expand([good]), expand([bad])
     if "-" in old:
         raise InputError("is read twice; expected a file, as standard input can be read once", "-")
-    findings, gone = compare(old, new, new_layout(multiline_start, log_format, masks), given_grouping(**grouping))
+    layout = new_layout(multiline_start, log_format, masks, reader)
+    findings, gone = compare(old, new, layout, given_grouping(**grouping))
     if as_json:
         shown = [
             {**one, "timestamp": None if one["timestamp"] != one["timestamp"] else one["timestamp"]} for one in findings

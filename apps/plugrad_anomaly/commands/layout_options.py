@@ -9,6 +9,8 @@ _OPTIONS = [
                  help="What a line is: a name, or a pattern with (?P<message>…) and maybe (?P<time>…)."),
     click.option("--mask", "masks", multiple=True, metavar="NAME=REGEX",
                  help="What REGEX matches in a line is <NAME> to templates; may be given several times."),
+    click.option("--reader", metavar="NAME",
+                 help="A plugin's log reader, or jsonlines: what it makes of a file are the lines."),
 ]  # fmt: skip
 
 
@@ -19,8 +21,11 @@ def layout_options(command):
     return command
 
 
-def new_layout(multiline_start, log_format, masks):
-    """The Layout that the options say. Raises InputError for patterns that are none."""
+def new_layout(multiline_start, log_format, masks, reader=None):
+    """The Layout that the options say. Raises InputError for patterns that are none, LookupFailed for no reader."""
+    from plugrad.plugins import registry
     from plugrad_anomaly.layout import Layout
 
-    return Layout(multiline_start, log_format, list(masks))
+    if reader is not None:
+        registry().get("log_readers", reader)
+    return Layout(multiline_start, log_format, list(masks), reader)

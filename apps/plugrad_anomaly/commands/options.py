@@ -48,7 +48,7 @@ def refuse_other_kind(detector, files, path):
     from plugrad_anomaly.training import is_table_name
 
     tables = [name for name in files if is_table_name(name)]
-    if detector.kind == "log" and tables:
+    if detector.kind == "log" and tables and not detector.layout.reader:
         raise InputError(
             f"is a table by its name, and {path} is a model of logs; expected a log (- takes it as lines of text)",
             tables[0],

@@ -20,7 +20,7 @@ from plugrad_anomaly.commands.options import (
 from plugrad_anomaly.commands.table_options import given_table, table_options
 
 GROUPING = ("window_lines", "step_lines", "window", "step", "group_by", "session_gap")
-LAYOUT = ("multiline_start", "log_format", "masks")
+LAYOUT = ("multiline_start", "log_format", "masks", "reader")
 THRESHOLD = ("fpr", "false_alarms", "contamination", "top", "threshold")
 
 
@@ -63,6 +63,9 @@ def train(files, model, kind, model_kind, config, show_config, seed, epochs, cur
     check_wanted(wanted)
     log = {"grouping": given_grouping(**chosen(GROUPING)), "layout": new_layout(**chosen(LAYOUT))}
     table = given_table(options)
+    kind = (
+        "log" if options["reader"] and kind == "auto" else kind
+    )  # what it reads, whatever the file is called, are lines
     tables = training.input_kind(files, kind) == "csv"
     _check_kind(tables, log, table, model_kind)
     if show_config:
@@ -86,7 +89,8 @@ def _check_kind(tables, log, table, model_kind):
     """Raise InputError for options of logs given with tables, and the reverse."""
     if tables and (log["grouping"] or any(log["layout"].state().values()) or model_kind != "dense"):
         raise InputError(
-            "--window-lines, --window, --group-by, --multiline-start, --log-format, --mask and --kind are for logs"
+            "--window-lines, --window, --group-by, --multiline-start, --log-format, --mask, --reader and --kind "
+            "are for logs"
         )
     if not tables and any(table.values()):
         raise InputError("--id-column, --ignore-columns, --window-rows and --series-by are for CSV files")

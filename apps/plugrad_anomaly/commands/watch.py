@@ -36,6 +36,9 @@ def watch(file, model, state, once, from_start, close_after, interval, form):
     detector, threshold = saved.load(model)
     if detector.kind != "log":
         raise InputError("is a model of tables; watch follows logs", model)
+    if detector.layout.reader:
+        wanted = f"was trained with log reader {detector.layout.reader}, which reads whole files"
+        raise InputError(f"{wanted}; watch follows the lines of a file", model)
     watched = Watch(detector, threshold["score"], file, model, state, from_start or once)
     if watched.lost:
         say(f"{file}: the file that was read last is gone; lines may be lost")
