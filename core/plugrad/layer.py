@@ -16,7 +16,8 @@ class Layer:
 
     Fields may hold numbers, texts, booleans, None, lists and dicts of these, and layers (or lists of layers). A
     subclass defines `forward(self, x, ...)` over Tensors and, where it has parameters, `build(self, input_shape, rng)`,
-    which assigns `Parameter`s and `State`s to attributes; input_shape is one sample's shape, without the batch axis.
+    which assigns `Parameter`s and `State`s, or lists of them, to attributes; input_shape is one sample's shape, without
+    the batch axis.
     """
 
     version: ClassVar[int] = 1  # of its fields, see configuration.py
@@ -118,9 +119,8 @@ class Layer:
 
     def _named(self, kind):
         for path, layer in self.named_layers():
-            for name, value in vars(layer).items():
-                if isinstance(value, kind):
-                    yield (f"{path}.{name}" if path else name), value
+            for name, value in _own(layer, kind):
+                yield (f"{path}.{name}" if path else name), value
 
     def named_parameters(self):
         """(path, Parameter) pairs, in order; a parameter used twice comes twice."""
@@ -151,6 +151,17 @@ def _children(name, value):
             yield from _children(f"{name}.{number}", item)
 
 
+def _own(layer, kind):
+    """(name, Parameter or State) of a layer's own attributes, those in lists by their number."""
+    for name, value in vars(layer).items():
+        if isinstance(value, kind):
+            yield name, value
+        elif isinstance(value, list | tuple):
+            for number, item in enumerate(value):
+                if isinstance(item, kind):
+                    yield f"{name}.{number}", item
+
+
 class _Builder:
     """Builds each layer when the dry pass first reaches it, with random numbers that depend on its place alone."""
 
@@ -164,11 +175,11 @@ class _Builder:
         rng = np.random.Generator(bits) if self.rng_limit is None else _LimitedGenerator(bits, self.rng_limit)
         first = inputs[0]
         layer.build(tuple(np.shape(first.data if isinstance(first, Tensor) else first))[1:], rng)
-        for value in vars(layer).values():
-            if isinstance(value, Parameter):
-                value.data = np.ascontiguousarray(value.data, dtype=self.dtype)
-            elif isinstance(value, State) and value.value.dtype.kind == "f":
-                value.value = value.value.astype(self.dtype)
+        for _, parameter in _own(layer, Parameter):
+            parameter.data = np.ascontiguousarray(parameter.data, dtype=self.dtype)
+        for _, state in _own(layer, State):
+            if state.value.dtype.kind == "f":
+                state.value = state.value.astype(self.dtype)
 
 
 class _LimitedGenerator(np.random.Generator):

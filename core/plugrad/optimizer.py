@@ -27,6 +27,10 @@ class Optimizer:
     A subclass names in `memory` the vectors that it keeps between steps (zeros at first, saved in checkpoints), as a
     class attribute or, where it depends on the fields, a property; and it defines `update`. It keeps nothing else.
 
+    Most treat each element on its own. One that must know which elements make up a matrix says `by_parameter = True`:
+    then `update` is given each parameter by itself, values, gradients and memory in its shape (rows of sparse
+    parameters still come as vectors).
+
     Sparse parameters need nothing more: `update` is given the rows that a step used, and their memory, as vectors. Rows
     that it did not use keep their values and memory and do not decay. SGD and AdaGrad thereby do what they would do
     without `sparse`; with a memory that fades (momentum, Adam) it is the "lazy" variant, which differs from the dense
@@ -36,6 +40,7 @@ class Optimizer:
     learning_rate: float = 0.01
     weight_decay: float = 0.0
     memory: ClassVar[tuple[str, ...]] = ()
+    by_parameter: ClassVar[bool] = False
 
     def __post_init__(self):
         if not (np.isfinite(self.learning_rate) and self.learning_rate >= 0):
@@ -49,8 +54,9 @@ class Optimizer:
     def update(self, values, gradients, memory, rate, step):
         """Change `values` in place, each element on its own: a vector may come whole or in stretches.
 
-        values, gradients: vectors of the same length and float type. memory: the vectors named in `memory`, in that
-        order, changed in place. rate: this step's learning rate. step: 1 for the first.
+        values, gradients: vectors of the same length and float type, or with `by_parameter` arrays of one shape.
+        memory: the arrays named in `memory`, in that order, changed in place. rate: this step's learning rate. step: 1
+        for the first.
         """
         raise PlugradError(f"{type(self).__name__} does not define update")
 
@@ -75,15 +81,25 @@ class OptimizerRun:
         ]
         # All that a step looks at, found once: for a small model a step is no more than a few calls.
         self._parts = [
-            (part, part.values, part.gradients, tuple(m[part.stretch] for m in self.memory),
-             part.group.learning_rate_factor, part.group.weight_decay)
+            (part, *arrays, part.group.learning_rate_factor, 0.0 if number else part.group.weight_decay)
             for part in store.parts
-        ]  # fmt: skip
+            for number, arrays in enumerate(self._arrays(part))
+        ]
         self._tables = [
             (table, table.parameter.data.reshape(-1), memory, tuple(m.reshape(-1) for m in memory))
             for table, memory in zip(store.tables, self.table_memory, strict=True)
         ]
         self._finishes = type(optimizer).finish is not Optimizer.finish
+
+    def _arrays(self, part):
+        """(values, gradients, memory) for each call of `update` that a part takes."""
+        if not self.optimizer.by_parameter:
+            yield part.values, part.gradients, tuple(m[part.stretch] for m in self.memory)
+            return
+        for first, parameter in self.store.in_part(part):
+            place = slice(first, first + parameter.size)
+            memory = tuple(m[place].reshape(parameter.shape) for m in self.memory)
+            yield parameter.data, parameter.gradient_memory, memory
 
     def named_memory(self):
         """(name, array) for everything that is kept between steps."""

@@ -148,6 +148,13 @@ class ParameterStore:
             for key, (group, first, last) in spans.items()
         ]
 
+    def in_part(self, part):
+        """(place of the first element in the vector of gradients, Parameter) for the dense parameters of a part."""
+        for p in self._trained:
+            first = (p.gradient_memory.ctypes.data - self.gradients.ctypes.data) // p.dtype.itemsize
+            if part.stretch.start <= first < part.stretch.stop:
+                yield first, p
+
     def zero_grad(self):
         """Forget all gradients; the next backward overwrites their memory."""
         for p in self.parameters:

@@ -40,8 +40,13 @@ class Lookahead(pg.Optimizer):
         """The slow weights, and what the inner optimizer keeps."""
         return ("slow", *(f"inner.{name}" for name in self.inner.memory))
 
+    @property
+    def by_parameter(self):
+        """As the inner optimizer."""
+        return self.inner.by_parameter
+
     def start(self, values, memory):
-        memory[0][:] = values
+        memory[0][...] = values
         self.inner.start(values, memory[1:])
 
     def update(self, values, gradients, memory, rate, step):

@@ -59,7 +59,11 @@ def _gradients(case, layer, batch):
     output = case.run(layer, batch, in_training=False)
     if output.tape is not None or output.requires_grad:
         output.backward(np.ones(output.shape, output.dtype))
-    return {path: np.array(p.grad) for path, p in layer.named_parameters() if isinstance(p.grad, np.ndarray)}
+    return {
+        path: np.zeros(p.shape, p.dtype) if p.grad is None else np.array(p.grad)
+        for path, p in layer.named_parameters()
+        if not p.sparse
+    }
 
 
 def _for_sizes(try_size):

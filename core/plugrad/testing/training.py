@@ -72,8 +72,9 @@ def check_optimizer(optimizer):
     - `memory` names what it keeps, all of it: resumed from values, memory and step it goes on with the same bits.
     - The zeros between parameters stay 0; zero gradients give finite values; a rate of 0 changes nothing.
     - On one and on two threads the bits are the same; float32 stays near float64.
-    - It treats each element on its own: a vector in two stretches (parameter groups) becomes what it becomes whole.
-    - A sparse parameter's rows become what they would in a vector, and those that a step did not use stay as they are.
+    - It treats each element on its own: a vector in two stretches (parameter groups) becomes what it becomes whole; and
+      a sparse parameter's rows become what they would in a vector, and those that a step did not use stay as they are.
+      These two are not asked of one that says `by_parameter`.
 
     optimizer: an instance as configured for use. Raises AssertionError.
     """
@@ -88,8 +89,9 @@ def check_optimizer(optimizer):
     _check_still(optimizer, where)
     _check_bits(optimizer, where)
     _check_float32(optimizer, where)
-    _check_stretches(optimizer, where)
-    _check_rows(optimizer, where)
+    if not optimizer.by_parameter:
+        _check_stretches(optimizer, where)
+        _check_rows(optimizer, where)
 
 
 class _Quadratic:
