@@ -12,7 +12,7 @@ import click
 from plugrad import __version__
 from plugrad.commands import LazyCommand
 from plugrad.errors import LookupFailed, PlugradError
-from plugrad.inspection import model_report, printable
+from plugrad.inspection import model_report, needed_distributions, printable
 from plugrad.plugins import did_you_mean, registry
 
 EXIT_STATUSES = """\b
@@ -147,6 +147,8 @@ def model_inspect(file, as_json):
     from plugrad import model_file
 
     content = model_file.inspect(file)
+    if isinstance(content["metadata"], dict):
+        content["needs"] = needed_distributions(content["metadata"])
     print_text(json.dumps(content, indent=2) if as_json else model_report(content))
 
 

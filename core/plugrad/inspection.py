@@ -1,9 +1,12 @@
 """Model files as text for a terminal; it comes from strangers, so nothing goes out raw."""
 
+import importlib.metadata
 import json
+import re
 
 ITEMS_SHOWN = 20
 WIDTH_SHOWN = 100
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _BEFORE_TENSORS = ("format", "application", "plugins", "model")
 _AFTER_TENSORS = ("state", "training")
 
@@ -18,12 +21,43 @@ def model_report(content):
     metadata = content["metadata"]
     rest = [key for key in metadata if key not in _BEFORE_TENSORS + _AFTER_TENSORS]
     lines = [f"file: {printable(content['path'])} ({content['bytes']:,} bytes)"] if "path" in content else []
+    if needs := needed_distributions(metadata):
+        lines.append("needs: " + ", ".join(map(_need, needs)))
     for key in _BEFORE_TENSORS:
         lines += _section(key, metadata)
     lines += _tensor_table(content["tensors"])
     for key in (*_AFTER_TENSORS, *rest):
         lines += _section(key, metadata)
     return "\n".join(lines)
+
+
+def needed_distributions(metadata):
+    """What a model needs, told by installed metadata alone, nothing being imported.
+
+    Returns a list of {"name", "version", "installed"}; installed: a version, or None.
+    """
+    listed = metadata.get("plugins")
+    named = [plugin for plugin in listed if isinstance(plugin, dict)] if isinstance(listed, list) else []
+    return [
+        {"name": plugin["name"], "version": plugin.get("version"), "installed": _installed(plugin["name"])}
+        for plugin in named
+        if isinstance(plugin.get("name"), str)
+    ]
+
+
+def _installed(name):
+    if not _DISTRIBUTION.fullmatch(name):  # a stranger's text is not looked for on the disk
+        return None
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _need(plugin):
+    version = str(plugin["version"])[:20]
+    state = "not installed" if plugin["installed"] is None else f"installed: {plugin['installed']}"
+    return printable(f"{plugin['name'][:80]} {version} ({state})")
 
 
 def _section(key, metadata):

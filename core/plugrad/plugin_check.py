@@ -102,6 +102,9 @@ def offers(plugin, who):
         if callable(getattr(plugin, hook, None)) and trial.parse_hookimpl_opts(plugin, hook) is None:
             raise Fault(f"{hook} is not marked with @plugrad.hookimpl", hook)
     callers = [caller for caller in trial.get_hookcallers(plugin) or () if caller.has_spec()]
+    if not callers and getattr(plugin, "__file__", "") is None:
+        place = next(iter(getattr(plugin, "__path__", ())), "somewhere")
+        raise Fault(f"is a folder without code, {place}, which Python finds before the package of this name")
     if not callers:
         raise Fault(f"is a {type(plugin).__name__} without any hook of plugrad ({', '.join(HOOKS)})")
     return {caller.name: _offer(caller, who) for caller in callers}

@@ -1,6 +1,7 @@
 """Plugins that fail, in processes that find them as pip would have installed them."""
 
 import json
+import os
 
 import pytest
 from installed import install, layer_source, run
@@ -89,3 +90,52 @@ def test_help_with_fifty_plugins_examines_each_once_and_loads_nothing_heavy(tmp_
     assert status == 0
     assert "anomaly" in out
     assert err.splitlines() == ["HEAVY [] 50"]
+
+
+MARKED = """
+import pathlib
+pathlib.Path({marker!r}).touch()
+"""
+
+
+def test_a_model_imports_the_plugins_that_it_names_and_no_other(tmp_path):
+    import subprocess
+    import sys
+
+    from installed import CORE
+
+    marker = tmp_path / "imported"
+    install(tmp_path, "named", layer_source("named"))
+    install(tmp_path, "other", MARKED.format(marker=str(marker)) + layer_source("other"))
+    script = (
+        "import numpy as np, plugrad as pg, plugrad_layers as layers\n"
+        "twice = pg.registry().chosen(['named']).get('layers', 'named.Twice')\n"
+        "pg.save_model('m', layers.Sequential([layers.Dense(2), twice()]).initialize((3,)))\n"
+        "print(pg.load_model('m').model.predict(np.ones((1, 3), np.float32)).shape)\n"
+    )
+    path = ":".join([str(tmp_path), *CORE])
+    environ = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+    # Saving looks a layer's name up among all plugins, so the marker is judged in a process that only loads.
+    assert done.stdout == "(1, 2)\n", done.stderr
+    marker.unlink(missing_ok=True)
+    load = "import plugrad as pg; pg.load_model('m')"
+    subprocess.run([sys.executable, "-c", load], cwd=tmp_path, env=environ, check=True)
+    assert not marker.exists()
+    status, out, _ = run(tmp_path, "model", "inspect", tmp_path / "m")
+    assert status == 0
+    assert "needs: named 1.0 (installed: 1.0), plugrad" in out
+    assert run(tmp_path, "--version")[0] == 0
+    assert not marker.exists()
+    limits = {"PLUGRAD_PLUGINS": "none"}
+    done = subprocess.run(
+        [sys.executable, "-c", load],
+        cwd=tmp_path,
+        env={**environ, **limits},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "needs layer 'named.Twice' from named 1.0, which PLUGRAD_PLUGINS leaves out" in done.stderr
