@@ -46,9 +46,7 @@ def check_fresh_process(layers):
         for number, name in enumerate(tried):
             problem = Path(folder, f"{number}.error")
             text = problem.read_text() if problem.exists() else ""
-            require(
-                not text, f"{name}: a model file with it cannot be loaded in a fresh process: {text}", likely.FIELDS
-            )
+            require(not text, f"{name}: a model file with it cannot be loaded in a fresh process: {text}")
             got = np.load(os.path.join(folder, f"{number}.out.npy"), allow_pickle=False)
             what = f"{name}: its prediction in a fresh process, from a model file"
             require_same_bits(got, expected[name], what, likely.STATE)
@@ -66,7 +64,7 @@ def _installed(names, name):
 def _run(folder):
     # The new process finds what this one found, also by paths that were added by hand.
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, "-m", "plugrad.testing.fresh", folder]
+    command = [sys.executable, "-P", "-m", "plugrad.testing.fresh", folder]  # -P: no folder here is a package
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=SECONDS, check=False)
     said = " ".join(done.stderr.split())[-300:]
     require(done.returncode == 0, f"a fresh process that loads the models ended with status {done.returncode}: {said}")
