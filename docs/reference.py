@@ -1,4 +1,5 @@
-"""Write reference.md beside this file: every public function, layer, loss, optimizer, schedule and initializer.
+"""Write reference.md and hooks.md beside this file: every public function, layer, loss, optimizer, schedule and
+initializer, and what plugins may provide.
 
     python docs/reference.py
 
@@ -10,8 +11,10 @@ import inspect
 from pathlib import Path
 
 import plugrad as pg
+from plugrad import hookspecs, testing
+from plugrad.plugin_check import KINDS as HOOKS
 
-PAGE = Path(__file__).with_name("reference.md")
+PAGE, HOOK_PAGE = (Path(__file__).with_name(name) for name in ("reference.md", "hooks.md"))
 
 HEAD = """# Reference
 
@@ -85,6 +88,44 @@ def page():
     return "\n".join(parts)
 
 
+HOOK_HEAD = """# Hooks
+
+What a plugin may provide, how its classes are made, and the checks they pass; [plugins.md](plugins.md) is the tutorial.
+This page is made from the docstrings by `python docs/reference.py`.
+"""
+
+BASES = (pg.Layer, pg.Loss, pg.Optimizer, pg.Initializer, pg.Schedule, pg.Parameter, pg.State)
+
+
+def hook_page():
+    """The whole text of hooks.md."""
+    parts = [HOOK_HEAD, _prose(inspect.cleandoc(hookspecs.__doc__)), "\n## The hooks\n"]
+    for kind in HOOKS:
+        hook = getattr(hookspecs, f"register_{kind}")
+        parts.append(f"#### `{hook.__name__}()`\n\n{_prose(inspect.cleandoc(hook.__doc__))}\n")
+    parts.append("## The classes\n")
+    for base in BASES:
+        parts.append(f"#### `plugrad.{base.__name__}`\n\n{_prose(inspect.cleandoc(base.__doc__))}\n")
+        parts += [_method(base, name) for name, member in vars(base).items() if _told(name, member)]
+    parts.append("## `plugrad.op`, `plugrad.kernel`, `plugrad.command`\n")
+    parts += [entry(f"plugrad.{name}", getattr(pg, name)) for name in ("op", "kernel", "prange", "command")]
+    parts.append("## `plugrad.testing`\n\n" + _prose(inspect.cleandoc(testing.__doc__)) + "\n")
+    parts += [entry(f"testing.{name}", getattr(testing, name)) for name in testing.__all__]
+    return "\n".join(parts)
+
+
+def _told(name, member):
+    return not name.startswith("_") and inspect.isfunction(member)
+
+
+def _method(base, name):
+    method = getattr(base, name)
+    parameters = [str(p) for p in list(inspect.signature(method).parameters.values())[1:]]
+    text = _prose(inspect.cleandoc(method.__doc__ or ""))
+    return f"- `{name}({', '.join(parameters)})`: " + text.replace("\n", "\n  ") + "\n"
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page())
-    print(f"wrote {PAGE}")
+    for place, text in ((PAGE, page()), (HOOK_PAGE, hook_page())):
+        place.write_text(text)
+        print(f"wrote {place}")

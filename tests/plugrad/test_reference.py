@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import plugrad as pg
+from plugrad import hookspecs, testing
+from plugrad.plugin_check import KINDS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -14,6 +16,16 @@ DOCS = Path(__file__).parents[2] / "docs"
 def test_the_page_is_up_to_date():
     made = runpy.run_path(str(DOCS / "reference.py"))["page"]()
     assert (DOCS / "reference.md").read_text() == made, "run: python docs/reference.py"
+
+
+def test_the_page_of_hooks_is_up_to_date_and_complete():
+    text = runpy.run_path(str(DOCS / "reference.py"))["hook_page"]()
+    assert (DOCS / "hooks.md").read_text() == text, "run: python docs/reference.py"
+    for kind in KINDS:
+        assert f"#### `register_{kind}()`" in text
+        assert "Since contract 1.0" in getattr(hookspecs, f"register_{kind}").__doc__
+    for name in testing.__all__:
+        assert f"testing.{name}(" in text
 
 
 @pytest.mark.parametrize("name", pg.ops.__all__)
