@@ -1,7 +1,6 @@
 """The Registry: loads plugins one at a time, so that a broken one is named and the rest keep working."""
 
 import functools
-import importlib.metadata
 import inspect
 import os
 import threading
@@ -10,10 +9,8 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 
-from plugrad.contract import requirement_fault
 from plugrad.errors import InputError, LookupFailed, PluginError, PlugradError
 from plugrad.plugin_check import (
-    GROUP,
     KINDS,
     OWN_DISTRIBUTION,
     Fault,
@@ -27,6 +24,7 @@ from plugrad.plugin_check import (
     quoted,
 )
 from plugrad.plugin_limit import Limited, limit_of
+from plugrad.plugin_sources import selected, version_of
 
 OWN = frozenset()  # of the distributions beside plugrad's own, none
 
@@ -122,7 +120,7 @@ class Registry:
         """
         with self._lock:
             self._load()
-            who = Plugin(name, distribution, _version(distribution))
+            who = Plugin(name, distribution, version_of(distribution))
             try:
                 return self._add(who, lambda: plugin)
             except Fault as fault:
@@ -151,7 +149,7 @@ class Registry:
                 return f"failed to load: {failure.reason}"
         if distribution in self._left_out:
             return "PLUGRAD_PLUGINS leaves out"
-        installed = _version(distribution)
+        installed = version_of(distribution)
         return f"is installed in version {installed} and has no such name" if installed else "is not installed"
 
     def failure_note(self):
@@ -194,7 +192,7 @@ class Registry:
         self._loading = True
         try:
             if self._pending is None:
-                self._pending = self._selected()
+                self._pending, self._left_out = selected(self._entry_points, self._environ)
             if self._strict and self._failures:
                 self._strict_failure = self._failures[0]
             due = [pair for pair in self._pending if only is None or pair[0].is_own or pair[0].distribution in only]
@@ -215,24 +213,6 @@ class Registry:
             self._failures.append(failure)
             if self._strict:
                 self._strict_failure = failure
-
-    def _selected(self):
-        """Return the plugins to load, plugrad's own first: list of (Plugin, function that imports it)."""
-        entry_points = self._entry_points
-        if entry_points is None:
-            entry_points = importlib.metadata.entry_points(group=GROUP)
-        found = [
-            (Plugin(e.name, *_origin(e)), functools.partial(_imported, e)) for e in entry_points if e.group == GROUP
-        ]
-        found.sort(key=lambda pair: (not pair[0].is_own, pair[0].distribution or "", pair[0].name))
-        if (listed := self._environ.get("PLUGRAD_PLUGINS")) is None:
-            return found
-        wanted = {name.strip() for name in listed.split(",")} - {"", "none"}
-        names = {who.name for who, _ in found}
-        absent = [(Plugin(name), functools.partial(_absent, name, names)) for name in sorted(wanted - names)]
-        chosen = [pair for pair in found if pair[0].is_own or pair[0].name in wanted]
-        self._left_out = {who.distribution for who, _ in found} - {who.distribution for who, _ in chosen}
-        return chosen + absent
 
     def _add(self, who, load):
         def examined():
@@ -299,26 +279,6 @@ def registry():
     return Registry()
 
 
-def _imported(entry_point):
-    """The plugin of an entry point, unless its distribution's metadata say that it is not for this plugrad."""
-    from plugrad import __version__
-
-    dist = getattr(entry_point, "dist", None)
-    if getattr(dist, "name", None) != OWN_DISTRIBUTION:
-        try:
-            requirements = list(getattr(dist, "requires", None) or ())
-        except Exception:  # damaged metadata
-            requirements = []
-        if reason := requirement_fault(requirements, __version__):
-            raise Fault(reason)
-    return entry_point.load()
-
-
-def _absent(name, names):
-    near = did_you_mean(name, names)
-    raise Fault(f"PLUGRAD_PLUGINS names it, but no plugin of this name is installed{near}")
-
-
 def _check_fields(what, factory, fields):
     try:
         parameters = inspect.signature(factory).parameters.values()
@@ -337,17 +297,3 @@ def _check_fields(what, factory, fields):
 
 def _key(name, distribution):
     return f"{distribution}:{name}" if distribution else name
-
-
-def _origin(entry_point):
-    try:
-        return entry_point.dist.name, entry_point.dist.version
-    except Exception:  # a distribution with damaged metadata is no reason to refuse its plugin
-        return None, None
-
-
-def _version(distribution):
-    try:
-        return importlib.metadata.version(distribution) if distribution else None
-    except importlib.metadata.PackageNotFoundError:
-        return None
