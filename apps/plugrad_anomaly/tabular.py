@@ -14,16 +14,25 @@ from plugrad.errors import InputError
 from plugrad.kernel import kernel, prange
 from plugrad_anomaly.blame import Blame
 from plugrad_anomaly.calibrate import LEAST_ROWS, Calibration
-from plugrad_anomaly.columns import CATEGORY, DATE, NUMBER
+from plugrad_anomaly.columns import CATEGORY, NUMBER
 from plugrad_anomaly.ensemble import Ensemble
 from plugrad_anomaly.recipe import CLEAN
 from plugrad_anomaly.series import KINDS as SERIES_KINDS
 from plugrad_anomaly.series import Series
 from plugrad_anomaly.table_features import Feature, Flags, Scaling, matrix, missing, raw_numbers, used_of_dates
 from plugrad_anomaly.table_reasons import reasons
+from plugrad_anomaly.tabular_check import (
+    CELL,
+    DRIFT,
+    PATTERN,
+    RANGE,
+    SERIES,
+    STUCK,
+    check_columns,
+    check_detector,
+    features_of,
+)  # fmt: skip
 
-PATTERN, CELL, RANGE, STUCK, DRIFT = "pattern", "cell", "range", "stuck", "drift"
-SERIES = "series"
 # A single value is odd as far as it exceeds what so many of a hundred values of its column reach.
 CELL_QUANTILE = 0.99
 # Rows without a missing value are learnt from alone where they are at least such a share.
@@ -252,8 +261,8 @@ class TabularDetector:
     @classmethod
     def from_state(cls, state, arrays, model):
         """The detector that `state` described. Raises ValueError, TypeError or KeyError where it is damaged."""
-        features = _features(state["features"], (NUMBER, CATEGORY, "time", "pause", *SERIES_KINDS))
-        flags = Flags(_features(state["flags"], Flags.KINDS), arrays["flags.surprise"], arrays["flags.calm"])
+        features = features_of(state["features"], (NUMBER, CATEGORY, "time", "pause", *SERIES_KINDS))
+        flags = Flags(features_of(state["flags"], Flags.KINDS), arrays["flags.surprise"], arrays["flags.calm"])
         series = None if state["series"] is None else Series(state["series"]["window"], state["series"]["by"])
         scaling = Scaling(*(arrays[f"scaling.{name}"] for name in Scaling._fields))
         detector = cls(features, scaling, dict(state["dates"]), flags, series)
@@ -264,47 +273,14 @@ class TabularDetector:
             list(state["blocks"]),
         )
         detector.usual_drift = arrays["usual_drift"] if series is not None else None
-        detector._check()
+        check_detector(detector)
         detector.calibrations = {name: Calibration(arrays[f"held_out.{name}"]) for name in detector.blocks}
         detector.total = Calibration(arrays["held_out.total"])
         return detector
 
-    def _check(self):
-        runs = 0 if self.series is None else len(self.plain)
-        sizes = [(values, len(self.features)) for values in self.scaling]
-        sizes += [(values, len(self.flags.features)) for values in (self.flags.surprise, self.flags.calm)]
-        sizes += [(self.usual_most, len(self.features)), (self.longest, runs)]
-        sizes += [] if self.series is None else [(self.usual_drift, runs)]
-        if any(values.shape != (size,) or values.dtype.kind != "f" for values, size in sizes):
-            raise ValueError("its arrays are not those of its features")
-        late = [feature.kind in SERIES_KINDS for feature in self.features]
-        known = {PATTERN, CELL, RANGE, *Flags.KINDS, *((SERIES, STUCK, DRIFT) if self.series is not None else ())}
-        if late != sorted(late) or PATTERN not in self.blocks or not set(self.blocks) <= known:
-            raise ValueError("its features or blocks are not in order")
-        if not all(np.isfinite(values).all() for values in (self.flags.surprise, self.flags.calm, self.longest)):
-            raise ValueError("what it knows of flags or runs is no finite number")
-        middle, scale = self.scaling.middle, self.scaling.scale
-        if not (np.isfinite(middle) & np.isfinite(scale) & (scale > 0)).all() or not np.isfinite(self.usual_most).all():
-            raise ValueError("its scaling holds scales that are not above 0, or middles that are no numbers")
-        self.ensemble.check(len(self.features))
-
     def check_columns(self, kinds, texts):
         """Raise ValueError where the detector is not one of columns of these kinds and texts."""
-        for kind, name, place in [*self.features, *self.flags.features]:
-            wanted = CATEGORY if kind in (CATEGORY, "new") else DATE if kind in ("time", "pause") else NUMBER
-            if name not in kinds or (kind not in ("missing", "unreadable") and kinds[name] != wanted):
-                raise ValueError(f"its feature {kind} of {name!r} is not one of its columns")
-            if kind == CATEGORY and not 0 <= place < len(texts[name]):
-                raise ValueError(f"its feature of {name!r} is not one of its categories")
-        if set(self.dated) != {name for name, kind in kinds.items() if kind == DATE}:
-            raise ValueError("its dates are not those of its columns")
-
-
-def _features(listed, kinds):
-    found = [Feature(*entry) for entry in listed]
-    if not all(f.kind in kinds and isinstance(f.name, str) and type(f.place) is int for f in found):
-        raise TypeError("one of its features is of no known kind")
-    return found
+        check_columns(self, kinds, texts)
 
 
 def _groups(features):
