@@ -1,6 +1,6 @@
 """Planted faults of the generated shop log: how many are found, and how many the first reason names.
 
-    python tests/benchmarks/faults.py [--seeds 5] [--kind dense|sequence]
+    python tests/benchmarks/faults.py [--seeds 5] [--first 1] [--kind dense|sequence]
 
 Every seed makes a log of its own to learn from and one with 42 faults of six kinds; the model is that of the command
 line's defaults (--fpr 0.001). A fault counts as named where the first reason of the oddest flagged row that touches it
@@ -25,11 +25,12 @@ def main():
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=1, help="the first seed; those up to 5 were looked at")
     parser.add_argument("--kind", choices=["dense", "sequence"], default="dense")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        folders = [Path(temporary) / str(seed) for seed in range(1, arguments.seeds + 1)]
-        for seed, folder in enumerate(folders, 1):
+        folders = [Path(temporary) / str(seed) for seed in range(arguments.first, arguments.first + arguments.seeds)]
+        for seed, folder in enumerate(folders, arguments.first):
             make_logs(folder, seed)
         for name, grouping in GROUPINGS.items():
             total, false, normal = {}, 0, 0

@@ -301,7 +301,7 @@ class Lines:
 
 class LineStream:
     boundary = None
-    expected = "lines of text"
+    expected, reader = "lines of text", None
 
     def __init__(self, early, on_reject):
         self.early, self.on_reject = early, on_reject

@@ -63,6 +63,7 @@ def test_the_layout_is_part_of_a_model(tmp_path, capsys):
         "multiline_start": "req",
         "log_format": r"\w+ \| (?P<message>.*)",
         "masks": [],
+        "reader": None,
     }
     assert detector.templates.texts == ["step <*> done"]
     rows = [part for part in detector.score([str(log)]) if part.size]
