@@ -76,6 +76,11 @@ class Affine(pg.Layer):
         return shift(x * self.scale, self.offset)
 
 
+class UnlikeNaive(Affine):
+    def naive(self, x):
+        return x * self.scale
+
+
 class WrongSign(Affine):
     def forward(self, x):
         return shift(_scale_wrong_sign(x, self.scale), self.offset)
@@ -180,6 +185,7 @@ MISTAKES = {
     Float64Leak: ("for a float32 input it is float64", "an array made without a type"),
     WrongMode: ("the output for a sample alone, beside the same in a batch", "ask pg.is_training()"),
     NoRoundTrip: ("its configuration ", "__post_init__ changes a field"),
+    UnlikeNaive: ("output, beside that of its naive()", "the kernel or the naive form"),
     ThreadRace: ("on 2 threads: the bits differ", "iterations of prange write to one place"),
 }
 """The class: what must be said of what was checked, and of the likely mistake."""

@@ -184,4 +184,6 @@ def test_a_new_package_is_installed_and_used(environment):
     (environment.folder / "demo.json").write_text(json.dumps(config))
     environment.plugrad("anomaly", "train", "t.csv", "--model", "d.model", "--config", "demo.json", "--epochs", "1")
     assert "demo.Demo" in Path(environment.folder, "d.model").read_bytes().decode("latin-1")
-    assert "ok      layer demo.Demo" in environment.plugrad("plugins", "check", "demo")[0]
+    checked, _ = environment.plugrad("plugins", "check", "demo")
+    assert "ok      layer demo.Demo" in checked
+    assert "times as quick as its naive()" in checked

@@ -30,6 +30,7 @@ What a class claims, it is held to:
     Loss.reduction (a field)        "sum", or the mean
     Optimizer.memory                the vectors that it keeps between steps, all of them
     Optimizer.by_parameter = True   it does not treat each element on its own
+    naive(self, x) (a method)       the same by plain functions of plugrad: it must agree, and its time is told
     forward(self, x, mask)          mask (batch, length): 0 for positions at the end that must not count
 
 An output may share its memory with the input, as a view does, but not with a parameter, nor with an earlier output.

@@ -152,3 +152,36 @@ def _fresh_value(value):
     if isinstance(value, list | tuple):
         return type(value)(_fresh_value(item) for item in value)
     return copy.deepcopy(value)
+
+
+def check_naive(case):
+    """Where a layer has a method `naive(x)`, the same by plain functions: it gives the same, in value and gradient."""
+    if not hasattr(case.layer, "naive"):
+        return
+    layer, batch = case.made(np.float64), as_float(case.sample, np.float64)
+    found = [case.results(layer, batch, False, run=run) for run in (None, layer.naive)]
+    for name, array in found[0].items():
+        what = f"{case.where}, {name}, beside that of its naive()"
+        require_close(array, found[1][name], 1e-9, what, "the kernel or the naive form computes something else")
+
+
+def speed_beside_naive(layer, sample, rows=4096, rounds=15):
+    """How many times as quick as its `naive` a layer is, forth and back on so many samples; None where it has none."""
+    import time
+
+    from plugrad.mode import training
+    from plugrad.tensor import Tensor
+
+    if not hasattr(layer, "naive"):
+        return None
+    batch = np.resize(as_float(sample, np.float32), (rows, *sample.shape[1:]))
+    made = copy.deepcopy(layer).initialize(batch.shape[1:], sample=batch)
+    times = ([], [])
+    for _ in range(rounds):  # in turn: what else the machine does slows both
+        for seconds, run in zip(times, (made, made.naive), strict=True):
+            begin = time.perf_counter()
+            with training(0, 0):
+                output = run(Tensor(batch, requires_grad=True))
+            output.backward(np.ones(output.shape, output.dtype))
+            seconds.append(time.perf_counter() - begin)
+    return float(np.median(times[1]) / np.median(times[0]))

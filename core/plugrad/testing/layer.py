@@ -65,6 +65,7 @@ def check_layer(layer, input_shape=None, sample=None, tolerance=1e-6, names=None
     case.check_fields()
     case.check_configuration()
     case.check_threads()
+    behaviour.check_naive(case)
     behaviour.check_outputs(case)
     behaviour.check_sizes(case)
     behaviour.check_mask(case)
@@ -95,12 +96,15 @@ class _Case:
         require(isinstance(output, Tensor), f"{self.where}: forward must return a Tensor, got {type(output).__name__}")
         return output
 
-    def results(self, layer, batch, in_training):
-        """{name: array}: the output, and for a fixed random seed gradient those of the input and of the parameters."""
+    def results(self, layer, batch, in_training, run=None):
+        """{name: array}: the output, and for a fixed random seed gradient those of the input and of the parameters.
+
+        run: another function of the batch than the layer itself.
+        """
         layer.store.zero_grad()
         leaf = Tensor(batch, requires_grad=True) if batch.dtype.kind == "f" else batch
         with _kept_states(layer):
-            output = self.run(layer, leaf, in_training)
+            output = self.run(run or layer, leaf, in_training)
         found = {"output": np.array(output.data)}
         seed = np.random.default_rng(3).normal(size=output.shape).astype(output.dtype)
         if output.tape is not None or output.requires_grad:
