@@ -52,7 +52,7 @@ def test_a_new_package_passes_its_own_tests(kind, tmp_path, capsys):
         ("Demo", "is no name for a package"), ("a b", "is no name"), ("../up", "is no name"),
         ("-x", "No such option"), ("x--y", "is no name"), ("é", "is no name"), ("a" * 61, "is no name"),
         ("class", "Python's own"), ("json", "Python's own"), ("numpy", "would hide a package"),
-        ("plugrad-layers", "would hide a package"), ("\x1b", "is no name"),
+        ("plugrad-layers", "would hide a package"), ("click", "would hide the package at"), ("\x1b", "is no name"),
     ],
 )  # fmt: skip
 def test_names_that_cannot_be(name, text, tmp_path, capsys):

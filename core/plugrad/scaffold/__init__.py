@@ -1,5 +1,6 @@
 """A package to begin a plugin with, out of the templates in this folder."""
 
+import importlib.util
 import keyword
 import os
 import re
@@ -43,13 +44,15 @@ _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 def write_package(name, kind, directory=".", force=False):
     """Write the package `name` with an example of a kind (a key of KINDS) into a new folder; the folder's path.
 
-    Raises InputError for a name that cannot be one, and where the folder exists, unless `force`: then its files are
-    written over, and others in it stay.
+    Raises InputError for a name that cannot be one, and where the folder, or an installed package of the name, exists,
+    unless `force`: then its files are written over, and others in it stay.
     """
     package = _checked(name)
     folder = Path(directory) / name
     if folder.exists() and not (force and folder.is_dir()):
         raise InputError("exists already; --force writes over the files of an earlier one", str(folder))
+    if not force and (spec := importlib.util.find_spec(package)) is not None and spec.origin:
+        raise InputError(f"{name!r} would hide the package at {spec.origin}; another name was expected")
     texts = _texts(name, package, kind)
     try:
         Path(directory).mkdir(parents=True, exist_ok=True)
