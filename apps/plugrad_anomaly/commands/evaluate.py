@@ -24,6 +24,7 @@ def evaluate(files, model, labels, as_json, curves, force):
     plugrad anomaly evaluate new.csv --model sensors.model --labels labels.csv --curves curves.png
     """
     from plugrad_anomaly import saved
+    from plugrad_anomaly.batch import score_units
     from plugrad_anomaly.evaluate import evaluate as compare
     from plugrad_anomaly.evaluate import report
     from plugrad_anomaly.labels import read_labels
@@ -34,7 +35,7 @@ def evaluate(files, model, labels, as_json, curves, force):
     known = read_labels(labels)
     detector, threshold = saved.load(model)
     refuse_other_kind(detector, files, model)
-    result, truth, scores = compare(known, progress(detector.score(files)), threshold["score"])
+    result, truth, scores = compare(known, progress(score_units(detector, files)), threshold["score"])
     click.echo(json.dumps(result, indent=2) if as_json else report(result))
     if curves:
         if truth.all() or not truth.any():
