@@ -4,8 +4,11 @@ import importlib.metadata
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import ClassVar
 
+import numpy as np
 import pytest
 from planted_mistakes import MISTAKES, RIGHT
 
@@ -69,3 +72,66 @@ def test_the_fixture_says_it_without_our_traceback(tmp_path):
     assert "Wrong: it wrote into its input" in done.stdout
     assert "Likely: it works in place" in done.stdout
     assert "testing/layer.py" not in done.stdout
+
+
+@dataclass
+class Weighted(pg.Loss):
+    """Cross-entropy, each sample times its class's weight."""
+
+    class_weights: list | None = None
+
+    def __call__(self, prediction, target):
+        return pg.cross_entropy(prediction, target, weight=self.class_weights)
+
+
+class WeightsForgotten(Weighted):
+    def __call__(self, prediction, target):
+        return pg.cross_entropy(prediction, target)
+
+
+class WeightsNotDivided(Weighted):
+    def __call__(self, prediction, target):
+        weights = np.ones(3) if self.class_weights is None else np.array(self.class_weights) * 2.0
+        taken = weights[target].astype(prediction.dtype)
+        return pg.mean(pg.cross_entropy(prediction, target, reduction="none") * taken)
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (WeightsForgotten, "the gradient of a class whose weight is 0 is up to 0."),
+        (WeightsNotDivided, "without class_weights it is "),
+    ],
+)
+def test_weights_of_classes(loss, said):
+    rng = np.random.default_rng(0)
+    prediction, target = rng.normal(size=(6, 3)), np.array([0, 1, 2, 2, 1, 0])
+    testing.check_loss(Weighted(), prediction, target)
+    with pytest.raises(AssertionError, match=r"Likely: the weights are left out") as caught:
+        testing.check_loss(loss(), prediction, target)
+    assert said in str(caught.value)
+
+
+@dataclass
+class SumCalledMean(pg.Loss):
+    """A sum that does not say so."""
+
+    def __call__(self, prediction, target):
+        return pg.sum((prediction - target) ** 2)
+
+
+@dataclass
+class Negative(pg.Loss):
+    """It claims what does not hold."""
+
+    nonnegative: ClassVar = True
+
+    def __call__(self, prediction, target):
+        return pg.mean(prediction * target) - 10
+
+
+@pytest.mark.parametrize(("loss", "said"), [(SumCalledMean, "the same batch twice over"), (Negative, "never negative")])
+def test_what_a_loss_claims(loss, said):
+    rng = np.random.default_rng(0)
+    with pytest.raises(AssertionError, match=said):
+        testing.check_loss(loss(), rng.normal(size=(6, 3)), rng.normal(size=(6, 3)))

@@ -28,6 +28,7 @@ What a class claims, it is held to:
     Loss.mixes_samples = True       a sample's part of the loss depends on the others
     Loss.nonnegative = True         it is never below 0
     Loss.reduction (a field)        "sum", or the mean
+    Loss.class_weights (a field)    a factor for each class, or None; 0 takes the samples of a class out
     Optimizer.memory                the vectors that it keeps between steps, all of them
     Optimizer.by_parameter = True   it does not treat each element on its own
     naive(self, x) (a method)       the same by plain functions of plugrad: it must agree, and its time is told
@@ -38,9 +39,10 @@ An output may share its memory with the input, as a view does, but not with a pa
 
 from plugrad.testing.gradient import check_gradient
 from plugrad.testing.layer import check_layer
+from plugrad.testing.loss import check_loss
 from plugrad.testing.op import check_op
 from plugrad.testing.plugin import check_plugin
-from plugrad.testing.training import check_initializer, check_loss, check_optimizer, check_schedule
+from plugrad.testing.training import check_initializer, check_optimizer, check_schedule
 
 __all__ = [
     "check_gradient", "check_initializer", "check_layer", "check_loss", "check_op", "check_optimizer", "check_plugin",

@@ -16,8 +16,9 @@ from plugrad.schedule import Schedule
 from plugrad.testing.fresh import check_fresh_process
 from plugrad.testing.gradient import require
 from plugrad.testing.layer import check_layer
+from plugrad.testing.loss import check_loss
 from plugrad.testing.op import check_op
-from plugrad.testing.training import check_initializer, check_loss, check_optimizer, check_schedule
+from plugrad.testing.training import check_initializer, check_optimizer, check_schedule
 
 
 def check_plugin(plugin):

@@ -1,4 +1,4 @@
-"""The checkers of losses, optimizers, initializers and schedules."""
+"""The checkers of optimizers, initializers and schedules."""
 
 import copy
 import math
@@ -6,62 +6,15 @@ import os
 
 import numpy as np
 
-from plugrad.mode import recording
 from plugrad.optimizer import OptimizerRun
 from plugrad.parameters import Parameter, ParameterStore
 from plugrad.schedule import Schedule
 from plugrad.sparse import SparseGradient
-from plugrad.tensor import Tensor
 from plugrad.testing import likely
-from plugrad.testing.gradient import as_float, compare_gradient, require, require_close, require_same_bits
+from plugrad.testing.gradient import require, require_close, require_same_bits
 from plugrad.testing.layer import thread_count
 
 LONG = 100_000
-
-
-def check_loss(loss, prediction, target, tolerance=1e-6):
-    """Try a loss: one finite number; its gradient in float64 against differences; float32 beside it; nothing written.
-
-    prediction, target: arrays, those of floats in float64. Raises AssertionError.
-    """
-    where = type(loss).__name__
-    prediction, target = as_float(np.asarray(prediction), np.float64), as_float(np.asarray(target), np.float64)
-    leaf, kept = Tensor(prediction.copy(), requires_grad=True), target.copy()
-    with recording():
-        value = loss(leaf, target)
-    require(isinstance(value, Tensor) and value.size == 1, f"{where}: expected a Tensor of one element, got {value!r}")
-    require(math.isfinite(value.item()), f"{where}: of finite input it is {value.item()}")
-    compare_gradient(lambda: loss(leaf, target), [("the prediction", leaf)], tolerance, where)
-    require_same_bits(leaf.data, prediction, f"{where}: it wrote into the prediction", likely.WROTE)
-    require_same_bits(target, kept, f"{where}: it wrote into the target", likely.WROTE)
-    narrow = Tensor(prediction.astype(np.float32), requires_grad=True)
-    wide = Tensor(narrow.data.astype(np.float64), requires_grad=True)
-    with recording():
-        for leaf in (narrow, wide):
-            value = loss(leaf, as_float(as_float(target, np.float32), leaf.dtype))
-            wrong = f"{where}: for a prediction in {leaf.dtype} it is {value.dtype}"
-            require(value.dtype == leaf.dtype, wrong, likely.LEAK)
-            value.backward()
-    require_close(narrow.grad, wide.grad, 1e-5, f"{where}, gradient in float32")
-    _check_reduction(loss, prediction, target, where)
-
-
-def _check_reduction(loss, prediction, target, where):
-    """What a loss says of itself: `reduction` (a field; the mean where it has none), and `nonnegative`."""
-    once = loss(prediction, target).item()
-    if getattr(loss, "nonnegative", False):
-        require(once >= 0, f"{where}: it says that it is never negative, and is {once:.9g}")
-    if getattr(loss, "mixes_samples", False) or not np.ndim(prediction) or not np.ndim(target):
-        return
-    if len(prediction) != len(target):
-        return
-    twice = loss(np.concatenate([prediction] * 2), np.concatenate([target] * 2)).item()
-    times = 2 if getattr(loss, "reduction", "mean") == "sum" else 1
-    fits = abs(twice - times * once) <= 1e-9 * max(abs(once), 1e-9)
-    wrong = f"{where}: of a batch it is {once:.9g}, of the same batch twice over {twice:.9g}"
-    require(
-        fits, wrong, "it is divided by another number than that of its elements; a sum has the field reduction='sum'"
-    )
 
 
 def check_optimizer(optimizer):
