@@ -180,7 +180,8 @@ class LogFeatures:
             successions = Successions(templates, *arrays_of, state["succession_rows"])
         if state["sets"]:
             members, counts = arrays["known_sets"], arrays["set_counts"]
-            if members.ndim != 2 or members.shape != (counts.size, templates + 1) or not (counts > 0).all():
+            fitting = counts.ndim == 1 and members.shape == (counts.size, templates + 1)
+            if not fitting or counts.dtype != np.int64 or not (counts > 0).all():
                 raise ValueError("its known sets are not those of its templates")
             sets = KnownSets(members.astype(bool), counts)
         reached = arrays["counts_reached"]

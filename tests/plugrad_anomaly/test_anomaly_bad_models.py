@@ -291,3 +291,50 @@ def test_loading_gives_back_what_was_saved(trained):
     detector, threshold = load(trained / "log.model")
     assert detector.grouping == {"group_by": r"\bs\d+"}
     assert set(threshold) == {"score", "how", "asked", "held_out_rows", "held_out_above", "held_out_seconds"}
+
+
+def _limits(array):
+    kind = np.uint8 if array.dtype == bool else array.dtype
+    return np.finfo(kind) if array.dtype.kind == "f" else np.iinfo(kind)
+
+
+DAMAGES = {
+    "gone": lambda a: None,
+    "empty": lambda a: a[:0],
+    "cut": lambda a: a[:-1],
+    "longer": lambda a: np.concatenate([a, a[-1:]]),
+    "another dimension": lambda a: a[None],
+    "one number": lambda a: np.zeros((), a.dtype),
+    "whole numbers": lambda a: np.zeros(a.shape, np.int8),
+    "floats": lambda a: np.full(a.shape, 0.5, np.float32),
+    "largest": lambda a: np.full_like(a, _limits(a).max),
+    "lowest": lambda a: np.full_like(a, _limits(a).min),
+    "no number": lambda a: np.full_like(a, np.nan) if a.dtype.kind == "f" else None,
+    "backwards": lambda a: np.ascontiguousarray(a[::-1]),
+}
+
+
+@pytest.fixture(scope="module")
+def windows(trained):
+    """A model of windows, which has rules and silences."""
+    path, log = trained / "windows.model", trained / "long.log"
+    log.write_text(log_text() * 6)
+    options = ["--epochs", "1", "--window-lines", "5", "--model", str(path)]
+    assert main(["anomaly", "train", str(log), *options]) == 0
+    return path
+
+
+@pytest.mark.parametrize("kind", ["log.model", "table.model", "windows.model"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_whatever_is_wrong_with_an_array_is_a_line_or_nothing(damage, kind, tmp_path, trained, windows, capsys):
+    data = trained / ("good.csv" if kind == "table.model" else "good.log")
+    names = [n.removeprefix("state.") for n in model_file.read(trained / kind).tensors if n.startswith("state.")]
+    assert names
+    for name in names:
+        model = changed(trained / kind, tmp_path / "m", tensor(name, DAMAGES[damage]))
+        status = main(["anomaly", "score", str(data), "--model", str(model), "-o", str(tmp_path / "out"), "--force"])
+        errors = capsys.readouterr().err
+        assert status in (0, 2), f"{name}: {status}\n{errors}"
+        assert status == 0 or errors.count("\n") == 1, f"{name}: {errors}"
+        if damage in ("gone", "another dimension"):
+            assert status == 2, f"{name}, {damage}: it was not noticed"
