@@ -1,6 +1,7 @@
 """`plugrad plugins`: what is installed, whether it is right, and a package to begin with."""
 
 import json
+import sys
 
 import click
 
@@ -25,7 +26,12 @@ def plugins_group():
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 @click.option("-v", "--verbose", is_flag=True, help="Show seconds of import, and the traceback of what failed.")
 def plugins_list(kind, as_json, verbose):
-    """List what plugins provide, by name, and why one failed to load."""
+    """List what plugins provide, by name, and why one failed to load.
+
+    \b
+    plugrad plugins list --kind optimizer
+    plugrad plugins list --json
+    """
     rows = plugin_rows(registry(), SINGULAR.get(kind))
     print_text(json.dumps(rows, indent=2) if as_json else plugin_report(rows, verbose))
 
@@ -38,6 +44,10 @@ def plugins_show(name, kind, as_json):
     """Show what is registered as NAME: what it does, its fields, where it is defined.
 
     NAME may be that of a plugin or distribution too: then all that it provides is listed.
+
+    \b
+    plugrad plugins show LSTM
+    plugrad plugins show demo
     """
     names = registry()
     rows = [row for row in plugin_rows(names) if name in (row["provider"], row["plugin"])]
@@ -59,11 +69,15 @@ def plugins_check(name, as_json):
     """Try what a plugin provides with the conformance kit; the exit status is 1 where something fails.
 
     PACKAGE_OR_NAME is an installed distribution, its entry point, or one registered name.
+
+    \b
+    plugrad plugins check demo
+    plugrad plugins check demo.Demo --json
     """
     from plugrad.testing.report import check_named
 
     def progress(checked):
-        if not as_json:
+        if sys.stderr.isatty():  # compiling takes its time; in a pipe nobody looks
             say(f"checking {checked}")
 
     report = check_named(name, progress)
@@ -90,7 +104,12 @@ def _check_report(report):
 @click.option("--directory", type=click.Path(file_okay=False), default=".", help="Where its folder is made.")
 @click.option("--force", is_flag=True, help="Write over the files of an earlier one.")
 def plugins_new(name, kind, directory, force):
-    """Write a package NAME that works: a layer (or what --kind says), its kernel, its tests, and how to install it."""
+    """Write a package NAME that works: a layer (or what --kind says), its kernel, its tests, and how to install it.
+
+    \b
+    plugrad plugins new demo
+    plugrad plugins new fast-losses --kind loss --directory ~/src
+    """
     from plugrad.scaffold import write_package
 
     folder = write_package(name, kind, directory, force)

@@ -68,7 +68,7 @@ def test_show_of_a_stranger_and_of_its_plugin(folder):
 def test_check_tells_what_is_right_and_wrong(folder):
     status, out, err = run(folder, "plugins", "check", "good")
     assert (status, out) == (0, "ok      layer good.Twice\n")
-    assert err == "checking good.Twice\n"
+    assert err == ""  # no terminal
     status, out, _ = run(folder, "plugins", "check", "wrong.Wrong", "--json")
     report = json.loads(out)
     assert status == 1
