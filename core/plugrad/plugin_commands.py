@@ -21,7 +21,7 @@ def plugins_group():
     """What is installed beside the core, whether it is right, and how to begin one."""
 
 
-@plugins_group.command("list")
+@plugins_group.command("list", short_help="List what plugins provide, and why one failed.")
 @_KIND
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 @click.option("-v", "--verbose", is_flag=True, help="Show seconds of import, and the traceback of what failed.")
@@ -36,7 +36,7 @@ def plugins_list(kind, as_json, verbose):
     print_text(json.dumps(rows, indent=2) if as_json else plugin_report(rows, verbose))
 
 
-@plugins_group.command("show")
+@plugins_group.command("show", short_help="Show what is registered under a name.")
 @click.argument("name")
 @_KIND
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects, one for each kind.")
@@ -62,7 +62,7 @@ def plugins_show(name, kind, as_json):
     print_text(json.dumps(found, indent=2) if as_json else "\n\n".join(map(details_report, found)))
 
 
-@plugins_group.command("check")
+@plugins_group.command("check", short_help="Try a plugin with the conformance kit.")
 @click.argument("name", metavar="PACKAGE_OR_NAME")
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 def plugins_check(name, as_json):
@@ -98,7 +98,7 @@ def _check_report(report):
     return "\n".join(lines)
 
 
-@plugins_group.command("new")
+@plugins_group.command("new", short_help="Write a package to begin a plugin with.")
 @click.argument("name")
 @click.option("--kind", type=click.Choice(list(SCAFFOLDS)), default="layer", show_default=True, help="What it holds.")
 @click.option("--directory", type=click.Path(file_okay=False), default=".", help="Where its folder is made.")
