@@ -7,7 +7,7 @@ import click
 
 from plugrad.cli import CommandGroup, print_text, say
 from plugrad.errors import InputError, LookupFailed
-from plugrad.plugin_check import KINDS
+from plugrad.plugin_check import KINDS, did_you_mean
 from plugrad.plugin_info import details, details_report, kinds_of, plugin_report, plugin_rows
 from plugrad.plugins import registry
 from plugrad.scaffold import KINDS as SCAFFOLDS
@@ -82,7 +82,9 @@ def plugins_check(name, as_json):
 
     report = check_named(name, progress)
     if report is None:
-        raise InputError(f"no plugin, distribution or registered name {name[:80]!r}{registry().failure_note()}")
+        rows = plugin_rows(registry())
+        near = did_you_mean(name, {row[key] for row in rows for key in ("name", "plugin", "provider")}) or "."
+        raise InputError(f"no plugin, distribution or registered name {name[:80]!r}{near}{registry().failure_note()}")
     print_text(json.dumps(report, indent=2) if as_json else _check_report(report))
     return int(any(not entry["passed"] for entry in report["checked"]))
 
