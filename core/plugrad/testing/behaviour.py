@@ -7,6 +7,7 @@ import inspect
 
 import numpy as np
 
+from plugrad.errors import PlugradError
 from plugrad.saved_model import assign_tensors, model_tensors
 from plugrad.testing import likely
 from plugrad.testing.gradient import as_float, require, require_close, require_same_bits
@@ -185,3 +186,40 @@ def speed_beside_naive(layer, sample, rows=4096, rounds=15):
             output.backward(np.ones(output.shape, output.dtype))
             seconds.append(time.perf_counter() - begin)
     return float(np.median(times[1]) / np.median(times[0]))
+
+
+def check_shapes(case):
+    """Samples of other shapes with as many axes: the layer refuses one by a ShapeError or InputError, or is right.
+
+    In prediction, float32 gives nearly what float64 gives, in value and gradients, and a gradient has its own shape.
+    """
+    if case.sample.dtype.kind != "f":
+        return
+    axes = case.sample.ndim - 1
+
+    def try_shape(shape):
+        batch = np.random.default_rng(9).normal(size=(2, *shape))
+        made = []
+        for dtype in (np.float32, np.float64):
+            layer = copy.deepcopy(case.layer)
+            try:
+                layer.initialize(shape, seed=11, dtype=dtype)
+                made.append(case.results(layer, batch.astype(np.float32).astype(dtype), False))
+            except PlugradError:
+                return
+        # A gradient may be 0 but for rounding, beside which nothing is near: the largest number of all is the measure.
+        largest = max((float(np.abs(a).max(initial=0)) for a in made[1].values()), default=0.0)
+        for name, array in made[0].items():
+            apart = float(np.abs(array - made[1][name]).max(initial=0))
+            what = f"{case.where} for samples of shape {shape}, {name} in float32 is up to {apart:.6g} off"
+            require(not apart > 1e-3 * largest, what, "a size is taken for another, or a loop does not reach an end")
+
+    for shape in ((1,) * axes, (2,) * axes, (7,) * axes, tuple(range(3, 3 + axes))):
+        try_shape(shape)
+    with contextlib.suppress(ImportError):
+        from hypothesis import HealthCheck, given, settings
+        from hypothesis import strategies as st
+
+        quiet = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck), "derandomize": True}
+        shapes = st.tuples(*[st.integers(1, 9)] * axes)
+        given(shapes)(settings(max_examples=EXAMPLES, **quiet)(try_shape))()

@@ -43,7 +43,8 @@ def check_layer(layer, input_shape=None, sample=None, tolerance=1e-6, names=None
     - Made again from its configuration (by `describe` and `restore` where all its layers are registered, else from its
       fields) it gives the same bits.
     - Two runs with one seed give the same bits, on one thread and on two, and its input is not written to.
-    - Outputs are arrays of their own; batches of many sizes give what their samples give; where `forward` takes a
+    - Outputs are arrays of their own; batches of many sizes give what their samples give; samples of other shapes are
+      refused by a ShapeError or an InputError, or float32 and float64 agree on them; where `forward` takes a
       `mask`, what it leaves out changes nothing; and saved after training and loaded, it predicts the same bits.
     - If it has parameters, a loss on one batch goes down in 20 steps.
 
@@ -68,6 +69,7 @@ def check_layer(layer, input_shape=None, sample=None, tolerance=1e-6, names=None
     behaviour.check_naive(case)
     behaviour.check_outputs(case)
     behaviour.check_sizes(case)
+    behaviour.check_shapes(case)
     behaviour.check_mask(case)
     behaviour.check_saved(case)
     case.check_trains()
