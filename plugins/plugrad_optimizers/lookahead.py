@@ -55,7 +55,8 @@ class Lookahead(pg.Optimizer):
     def finish(self, values, memory, step):
         self.inner.finish(values, memory[1:], step)
         if step % self.steps == 0:
-            kernels.look_ahead(values, memory[0], values.dtype.type(self.alpha))
+            flat = values.reshape(-1), memory[0].reshape(-1)  # views: the kernel walks vectors
+            kernels.look_ahead(*flat, values.dtype.type(self.alpha))
 
     @classmethod
     def example(cls):

@@ -314,3 +314,31 @@ def test_fields_are_checked(make, field):
     with pytest.raises(InputError, match=field) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+@dataclass
+class Shaped(pg.Optimizer):
+    """SGD that is given each parameter by itself."""
+
+    by_parameter = True
+
+    def update(self, values, gradients, memory, rate, step):
+        assert values.shape == gradients.shape
+        values -= values.dtype.type(rate) * gradients
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (4, 3, 2), (7,), (5, 1)])
+def test_lookahead_over_an_optimizer_by_parameter(shape):
+    found = []
+    for inner in (SGD(0.1), Shaped(0.1)):
+        parameters = [pg.Parameter(np.random.default_rng(0).normal(size=shape)) for _ in range(2)]
+        store = ParameterStore(parameters)
+        run = OptimizerRun(Lookahead(inner, steps=2, alpha=0.25), store)
+        for step in range(5):
+            for number, parameter in enumerate(parameters):
+                parameter.gradient_memory[...] = np.random.default_rng([step, number]).normal(size=shape)
+                parameter.grad = parameter.gradient_memory
+            run.step()
+        found.append([parameter.data.copy() for parameter in parameters])
+    for expected, got in zip(*found, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-6)
