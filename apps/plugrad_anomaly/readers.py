@@ -15,7 +15,8 @@ def json_lines(path):
     """Yield JSON lines as lines of text: "time level message key=value …".
 
     The time, the level and the message are the first of the usual names that an object has; the other keys follow in
-    their order, keys of objects inside with dots between. A line that is no object stays as it is.
+    their order, keys of objects inside with dots between. A line that is no object, or one nested too deeply, stays as
+    it is.
     """
     import json
 
@@ -23,9 +24,10 @@ def json_lines(path):
         for line in file:
             try:
                 record = json.loads(line)
+                text = _as_text(record) if isinstance(record, dict) else line
             except (ValueError, RecursionError):
-                record = None
-            yield _as_text(record) if isinstance(record, dict) else line
+                text = line
+            yield text
 
 
 def _as_text(record):
@@ -60,7 +62,7 @@ class _Lines(io.RawIOBase):
 
     def __init__(self, function, name, path):
         self._function, self._name, self._path = function, name, path
-        self._lines, self._rest = None, memoryview(b"")
+        self._lines, self._rest, self._failure = None, memoryview(b""), None
 
     def readable(self):
         return True
@@ -74,6 +76,8 @@ class _Lines(io.RawIOBase):
         return count
 
     def _gather(self):
+        if self._failure is not None:
+            raise self._failure
         gathered, size = [], 0
         try:
             if self._lines is None:
@@ -83,14 +87,21 @@ class _Lines(io.RawIOBase):
                 size += len(gathered[-1])
                 if size >= GATHERED_BYTES:
                     break
-        except (PlugradError, KeyboardInterrupt):
+        except KeyboardInterrupt:
             raise
-        except OSError as error:
-            raise InputError((error.strerror or type(error).__name__).lower(), self._path) from None
         except BaseException as error:  # it is a stranger's
-            said = " ".join(str(error).split())[:200]
-            raise InputError(f"log reader {self._name} failed: {type(error).__name__}: {said}", self._path) from error
-        return b"".join(gathered)
+            self._failure = self._told(error)
+            if not gathered:
+                raise self._failure from error
+        return b"".join(gathered)  # lines before a failure are good: it is raised when they were taken
+
+    def _told(self, error):
+        if isinstance(error, PlugradError):
+            return error
+        if isinstance(error, OSError):
+            return InputError((error.strerror or type(error).__name__).lower(), self._path)
+        said = " ".join(str(error).split())[:200]
+        return InputError(f"log reader {self._name} failed: {type(error).__name__}: {said}", self._path)
 
     def _line(self, line):
         if isinstance(line, str):

@@ -86,6 +86,27 @@ def test_what_goes_wrong_in_a_reader_is_a_line(function, text, reader, tmp_path)
     assert "\n" not in str(caught.value)
 
 
+def test_lines_before_a_failure_are_read(reader, tmp_path):
+    def breaks_off(path):
+        yield from (f"line {i}" for i in range(3000))
+        raise RuntimeError("stop")
+
+    chunks = read_chunks(tmp_path / "log.bin", chunk_bytes=1 << 12, reader=reader(breaks_off))
+    read = []
+    with pytest.raises(InputError, match=r"log reader x\.Reader failed: RuntimeError: stop"):
+        read.extend(chunk.data.tobytes() for chunk in chunks)
+    assert b"".join(read).decode().splitlines() == [f"line {i}" for i in range(3000)]
+
+
+def test_json_nested_too_deeply_stays_as_it_is(tmp_path, monkeypatch):
+    deep = {"a": 1}
+    for _ in range(5000):
+        deep = {"a": deep}
+    monkeypatch.setattr("json.loads", lambda line: deep)  # how deep it reads differs between versions of Python
+    (tmp_path / "log.jsonl").write_text('{"a": 1}\n')
+    assert list(json_lines(tmp_path / "log.jsonl")) == ['{"a": 1}\n']
+
+
 def test_a_reader_opens_files_itself():
     with pytest.raises(InputError, match="standard input has none"):
         content("-", "jsonlines")
