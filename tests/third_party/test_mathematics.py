@@ -37,6 +37,18 @@ def test_rows_of_a_mixture_are_those_of_the_experts_they_chose():
     np.testing.assert_allclose(layer.predict(x), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("active", [1, 2])
+def test_the_gate_of_a_mixture_learns(active):
+    from experts import MixtureOfExperts
+
+    layer = MixtureOfExperts(experts=4, hidden=8, active=active).initialize((6,), dtype=np.float64)
+    output = layer(np.random.default_rng(0).normal(size=(50, 6)))
+    pg.sum(output * output).backward()
+    assert np.abs(layer.gate.grad).max() > 0
+    sample = np.random.default_rng(5).normal(size=(24, 5))  # rows enough that each expert is asked
+    testing.check_layer(MixtureOfExperts(experts=3, hidden=4, active=active), sample=sample)
+
+
 def test_an_expert_computes_for_the_rows_that_chose_it_alone(monkeypatch):
     from experts import MixtureOfExperts
 

@@ -16,6 +16,8 @@ def _drawn(rng, *shape):
 class MixtureOfExperts(pg.Layer):
     """The `active` experts that a gate likes best, weighted by its softmax over these (Shazeer et al. 2017).
 
+    With one active expert its weight is that of the softmax over all (Fedus et al. 2021, "Switch transformers").
+
     (batch, ..., features) -> the same shape. Each of `experts` experts is features → hidden → features with relu. An
     expert sees only the rows that chose it. noise: in training, the deviation of what is added to the gate's logits, so
     that all experts are tried (their "noisy top-k gating").
@@ -41,7 +43,10 @@ class MixtureOfExperts(pg.Layer):
         logits = rows @ self.gate
         chosen = self._chosen(logits.data)
         places = np.arange(len(rows.data))[:, None]
-        weights = pg.softmax(pg.getitem(logits, (places, chosen)), axis=-1)
+        if self.active == 1:  # the softmax of one logit is 1 whatever it is, and would teach the gate nothing
+            weights = pg.getitem(pg.softmax(logits, axis=-1), (places, chosen))
+        else:
+            weights = pg.softmax(pg.getitem(logits, (places, chosen)), axis=-1)
         total = rows * 0
         for number in range(self.experts):
             asking, rank = np.nonzero(chosen == number)
