@@ -41,10 +41,18 @@ def run(command, *paths, **options):
 def imports(folder):
     """(module, name) of all that a distribution's code imports, and takes from `pg`; name None for a module."""
     for path in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        aliases = [alias for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+        ours = {alias.asname or alias.name for alias in aliases if alias.name == "plugrad"}
+        for node in nodes:
             if isinstance(node, ast.ImportFrom):
                 yield from ((node.module, alias.name) for alias in node.names)
             elif isinstance(node, ast.Import):
                 yield from ((alias.name, None) for alias in node.names)
-            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "pg":
+            elif isinstance(node, ast.Attribute) and (ast.unparse(node.value) in ours or _is_of_others(node)):
                 yield "plugrad", node.attr
+
+
+def _is_of_others(node):
+    private = node.attr.startswith("_") and not node.attr.endswith("__")
+    return private and ast.unparse(node.value) not in ("self", "cls")
