@@ -182,6 +182,42 @@ class ForgottenMask(MaskedMean):
         return pg.mean(x, axis=1)
 
 
+class MaskInPrediction(MaskedMean):
+    def forward(self, x, mask=None):
+        return pg.mean(x, axis=1) if pg.is_training() else super().forward(x, mask)
+
+
+class WholeLength(MaskedMean):
+    def forward(self, x, mask=None):
+        return pg.mean(x if mask is None else x * pg.Tensor(np.expand_dims(mask.data, 2).astype(x.dtype)), axis=1)
+
+
+class OwnGenerator(Affine):
+    def build(self, input_shape, rng):
+        super().build(input_shape, rng)
+        self.rng = rng
+
+    def forward(self, x):
+        if not pg.is_training():
+            return super().forward(x)
+        return super().forward(x) * (self.rng.uniform(size=x.shape) < 0.5).astype(x.dtype)
+
+
+class DrawsInPrediction(Affine):
+    def forward(self, x):
+        return pg.dropout(super().forward(x), 0.5, pg.mode.training.next_draw())
+
+
+class ReusedBuffer(Affine):
+    def forward(self, x):
+        result = super().forward(x)
+        if pg.is_training():
+            kept = vars(self).setdefault("kept", {})
+            result.data = kept.setdefault((x.shape, x.dtype), np.empty(x.shape, x.dtype))
+            result.data[...] = x.data * self.scale.data + self.offset.data
+        return result
+
+
 RIGHT = (Affine, Centred, MaskedMean)
 MISTAKES = {
     WrongSign: ("the gradient of scale at (0,) is ", "a wrong sign in its backward"),
@@ -194,6 +230,11 @@ MISTAKES = {
     WrongMode: ("the output for a sample alone, beside the same in a batch", "ask pg.is_training()"),
     NoRoundTrip: ("its configuration ", "__post_init__ changes a field"),
     UnlikeNaive: ("output, beside that of its naive()", "the kernel or the naive form"),
+    MaskInPrediction: ("in training: its output where the mask is 1", "the mask is not used everywhere"),
+    WholeLength: ("with one masked position at the end", "in what it is divided by"),
+    OwnGenerator: ("a second run of it with one seed", "random numbers that do not come from the training's seed"),
+    DrawsInPrediction: ("in prediction it asks for random numbers", "ask pg.is_training()"),
+    ReusedBuffer: ("in training: its second output overwrote the first", "make a new one in each call"),
     ForgottenEnd: ("for samples of shape (7,), output in float32 is up to", "a loop does not reach an end"),
     ThreadRace: ("on 2 threads: the bits differ", "iterations of prange write to one place"),
 }

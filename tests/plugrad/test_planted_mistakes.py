@@ -57,6 +57,14 @@ class Wrong(pg.Layer):
 def test_layer(plugrad_conformance):
     plugrad_conformance(Wrong)
 
+@dataclass
+class Raises(pg.Layer):
+    def forward(self, x):
+        raise ValueError("no such thing")
+
+def test_raises(plugrad_conformance):
+    plugrad_conformance(Raises)
+
 def test_instance(plugrad_conformance):
     plugrad_conformance(pg.registry().get("losses", "Huber")(delta=0.5))
 """
@@ -68,7 +76,8 @@ def test_the_fixture_says_it_without_our_traceback(tmp_path):
     by_hand = [] if found else ["-p", "plugrad.testing.pytest_plugin"]
     command = [sys.executable, "-m", "pytest", "-q", *by_hand, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert "1 failed, 1 passed" in done.stdout
+    assert "2 failed, 1 passed" in done.stdout
+    assert "Raises: ValueError: no such thing" in done.stdout
     assert "Wrong: it wrote into its input" in done.stdout
     assert "Likely: it works in place" in done.stdout
     assert "testing/layer.py" not in done.stdout
@@ -130,7 +139,33 @@ class Negative(pg.Loss):
         return pg.mean(prediction * target) - 10
 
 
-@pytest.mark.parametrize(("loss", "said"), [(SumCalledMean, "the same batch twice over"), (Negative, "never negative")])
+@dataclass
+class BelowZeroAtItsBest(pg.Loss):
+    """Not negative at most places."""
+
+    nonnegative: ClassVar = True
+
+    def __call__(self, prediction, target):
+        return pg.mean((prediction - target) ** 2) - 0.1
+
+
+@dataclass
+class Drawn(pg.Loss):
+    """Another one every time."""
+
+    def __call__(self, prediction, target):
+        return pg.mean((prediction - target) ** 2) * float(np.random.default_rng().random())
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (SumCalledMean, "the same batch twice over"),
+        (Negative, "never negative"),
+        (BelowZeroAtItsBest, "never negative, and is -0.1"),
+        (Drawn, "of the same arrays it is .*random numbers that do not come"),
+    ],
+)
 def test_what_a_loss_claims(loss, said):
     rng = np.random.default_rng(0)
     with pytest.raises(AssertionError, match=said):

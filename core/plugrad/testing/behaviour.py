@@ -8,7 +8,9 @@ import inspect
 import numpy as np
 
 from plugrad.errors import PlugradError
+from plugrad.mode import predicting, recording, training
 from plugrad.saved_model import assign_tensors, model_tensors
+from plugrad.tensor import Tensor
 from plugrad.testing import likely
 from plugrad.testing.gradient import as_float, require, require_close, require_same_bits
 
@@ -20,16 +22,21 @@ TRAINED_STEPS = 3
 
 def check_outputs(case):
     """An output is no parameter's memory, and a later call does not change an earlier one's."""
-    layer = case.made(np.float64)
-    batch = as_float(case.sample, np.float64)
-    first = case.run(layer, batch, in_training=False).data
-    kept = np.array(first)
-    other = case.run(layer, np.ascontiguousarray(batch[::-1]), in_training=False).data
-    overwritten = f"{case.where}: its second output overwrote the first"
-    require_same_bits(np.asarray(first), kept, overwritten, likely.ALIAS)
-    for path, p in layer.named_parameters():
-        shared = np.shares_memory(other, p.data)
-        require(not shared, f"{case.where}: its output is the memory of {path}", "return a copy of it, or use an op")
+    for in_training in (False, True):
+        layer = case.made(np.float64)
+        batch = as_float(case.sample, np.float64)
+        first = case.run(layer, batch, in_training).data
+        kept = np.array(first)
+        other = case.run(layer, np.ascontiguousarray(batch[::-1]), in_training).data
+        overwritten = (
+            f"{case.where} in {'training' if in_training else 'prediction'}: its second output overwrote the first"
+        )
+        require_same_bits(np.asarray(first), kept, overwritten, likely.ALIAS)
+        for path, p in layer.named_parameters():
+            shared = np.shares_memory(other, p.data)
+            require(
+                not shared, f"{case.where}: its output is the memory of {path}", "return a copy of it, or use an op"
+            )
 
 
 def check_sizes(case):
@@ -88,31 +95,56 @@ def check_mask(case):
     masked = "mask" in inspect.signature(type(case.layer).forward).parameters
     if not masked or not (of_numbers or case.sample.ndim == 3) or case.sample.shape[1] < 2:
         return
-    layer = case.made(np.float64)
     batch = as_float(case.sample, np.float64)
     lengths = np.maximum(batch.shape[1] - 1 - np.arange(len(batch)) % 2, 1)
     mask = np.arange(batch.shape[1]) < lengths[:, None]
     other = batch.copy()
     other[~mask] = batch[:, ::-1][~mask] if of_numbers else batch[~mask] * 3 + 1
-    outputs, gradients = zip(*(_masked(case, layer, x, mask) for x in (batch, other)), strict=True)
-    what = f"{case.where}: its output where the mask is 1, for other values where it is 0"
-    require_close(outputs[1], outputs[0], 1e-9, what, likely.MASK)
-    for gradient in gradients:
-        largest = 0.0 if gradient is None else float(np.abs(gradient[~mask]).max(initial=0))
-        require(
-            largest == 0, f"{case.where}: the gradient of what is masked is up to {largest:.6g}, not 0", likely.MASK
-        )
+    by_position = _by_position(case, batch)
+    for in_training in (False, True):
+        layer = case.made(np.float64)
+        found = [_masked(layer, x, mask, in_training, by_position) for x in (batch, other)]
+        outputs, gradients = zip(*found, strict=True)
+        mode = "in training" if in_training else "in prediction"
+        what = f"{case.where} {mode}: its output where the mask is 1, for other values where it is 0"
+        require_close(outputs[1], outputs[0], 1e-9, what, likely.MASK)
+        for gradient in gradients:
+            largest = 0.0 if gradient is None else float(np.abs(gradient[~mask]).max(initial=0))
+            wrong = f"{case.where} {mode}: the gradient of what is masked is up to {largest:.6g}, not 0"
+            require(largest == 0, wrong, likely.MASK)
+    _check_cut(case, batch, by_position)
 
 
-def _masked(case, layer, batch, mask):
+def _by_position(case, batch):
+    """Whether outputs have the positions as their second axis: another axis may be as long by chance."""
+    if case.run(case.made(np.float64), batch, in_training=False).shape[:2] != batch.shape[:2]:
+        return False
+    short = np.ascontiguousarray(batch[:, :-1])
+    try:
+        return case.run(case.made(np.float64), short, in_training=False).shape[:2] == short.shape[:2]
+    except PlugradError:
+        return True
+
+
+def _check_cut(case, batch, by_position):
+    """Padding that is masked gives what a batch without it gives, where the layer takes the shorter one."""
+    length = batch.shape[1] - 1
+    mask = np.arange(batch.shape[1]) < np.full((len(batch), 1), length)
+    padded, _ = _masked(case.made(np.float64), batch, mask, False, by_position)
+    short = np.ascontiguousarray(batch[:, :length])
+    try:
+        short, _ = _masked(case.made(np.float64), short, mask[:, :length], False, by_position)
+    except PlugradError:
+        return
+    what = f"{case.where}: its output with one masked position at the end, beside that without the position"
+    require_close(padded, short, 1e-9, what, likely.MASK)
+
+
+def _masked(layer, batch, mask, in_training, by_position):
     """(the outputs that count, the gradient of the input or None)."""
-    from plugrad.mode import predicting, recording
-    from plugrad.tensor import Tensor
-
     leaf = Tensor(batch, requires_grad=True) if batch.dtype.kind == "f" else batch
-    with predicting(), recording():
+    with training(3, 5) if in_training else predicting(), recording():
         output = layer(leaf, Tensor(mask.astype(batch.dtype if batch.dtype.kind == "f" else np.float64)))
-    by_position = output.shape[:2] == mask.shape
     kept = mask if by_position else slice(None)
     seed = np.random.default_rng(3).normal(size=output.shape)
     if by_position:
@@ -169,9 +201,6 @@ def check_naive(case):
 def speed_beside_naive(layer, sample, rows=4096, rounds=15):
     """How many times as quick as its `naive` a layer is, forth and back on so many samples; None where it has none."""
     import time
-
-    from plugrad.mode import training
-    from plugrad.tensor import Tensor
 
     if not hasattr(layer, "naive"):
         return None

@@ -85,7 +85,8 @@ class _Case:
     def made(self, dtype, layer=None, stir=True):
         """An initialised copy; `stir` moves its parameters off their first values, which are often 0 or 1."""
         made = copy.deepcopy(self.layer if layer is None else layer)
-        made.initialize(self.sample.shape[1:], seed=11, dtype=dtype, sample=as_float(self.sample, dtype))
+        with _no_draws(self.where):
+            made.initialize(self.sample.shape[1:], seed=11, dtype=dtype, sample=as_float(self.sample, dtype))
         rng = np.random.default_rng(13)
         for p in made.store.parameters if stir else ():
             p.data += (0.1 * rng.normal(size=p.shape)).astype(dtype)
@@ -93,7 +94,7 @@ class _Case:
 
     def run(self, layer, batch, in_training):
         """The output, recorded; in training always with the same seed and step."""
-        with training(3, 5) if in_training else predicting(), recording():
+        with _no_draws(self.where), training(3, 5) if in_training else predicting(), recording():
             output = layer(batch)
         require(isinstance(output, Tensor), f"{self.where}: forward must return a Tensor, got {type(output).__name__}")
         return output
@@ -217,6 +218,8 @@ class _Case:
         for in_training in (False, True):
             one, two = self.made(np.float32), self.made(np.float32)
             self._same(one, two, in_training, "a second run with one seed", likely.RANDOM)
+            # Of one layer too: a generator of its own begins alike in two.
+            self._same(one, one, in_training, "a second run of it with one seed", likely.RANDOM)
 
     def check_threads(self):
         if (os.cpu_count() or 1) < 2:
@@ -263,6 +266,18 @@ class _Case:
                 rate /= 2
         what = f"{self.where}: in {TRAINING_STEPS} steps the loss on one batch"
         require(now < first, f"{what} went from {first:.6g} to {now:.6g}", likely.DESCENT)
+
+
+@contextlib.contextmanager
+def _no_draws(where):
+    """A context in which a layer that draws random numbers while it predicts is told so."""
+    try:
+        yield
+    except AttributeError as error:
+        if "next_draw" not in str(error):
+            raise
+        checked = f"{where}: in prediction it asks for random numbers, pg.mode.training is None there"
+        raise AssertionError(likely.message(checked, likely.MODE)) from error
 
 
 @contextlib.contextmanager

@@ -24,6 +24,8 @@ def check_loss(loss, prediction, target, tolerance=1e-6):
     with recording():
         value = loss(leaf, target)
     require(isinstance(value, Tensor) and value.size == 1, f"{where}: expected a Tensor of one element, got {value!r}")
+    again = f"{where}: of the same arrays it is {value.item():.9g}, then {loss(leaf, target).item():.9g}"
+    require(np.array_equal(loss(leaf, target).data, value.data, equal_nan=True), again, likely.RANDOM)
     require(math.isfinite(value.item()), f"{where}: of finite input it is {value.item()}")
     compare_gradient(lambda: loss(leaf, target), [("the prediction", leaf)], tolerance, where)
     require_same_bits(leaf.data, prediction, f"{where}: it wrote into the prediction", likely.WROTE)
@@ -45,7 +47,11 @@ def _check_reduction(loss, prediction, target, where):
     """What a loss says of itself: `reduction` (a field; the mean where it has none), and `nonnegative`."""
     once = loss(prediction, target).item()
     if getattr(loss, "nonnegative", False):
-        require(once >= 0, f"{where}: it says that it is never negative, and is {once:.9g}")
+        values = [once]
+        if np.shape(prediction) == np.shape(target) and np.asarray(target).dtype.kind == "f":
+            values.append(loss(target, target).item())  # where most are least
+        wrong = f"{where}: it says that it is never negative, and is {min(values):.9g}"
+        require(min(values) >= 0, wrong, "a constant is taken off, or the claim is wrong")
     if getattr(loss, "mixes_samples", False) or not np.ndim(prediction) or not np.ndim(target):
         return
     if len(prediction) != len(target):

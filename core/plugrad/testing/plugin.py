@@ -53,7 +53,8 @@ def check_any(thing):
     cls = thing if isinstance(thing, type) else type(thing)
     for base, kind in BASES.items():
         if issubclass(cls, base):
-            return CHECKS[f"register_{kind}"](thing if cls is thing else _Instance(thing), registry())
+            given = thing if cls is thing else _Instance(thing)
+            return _named(cls.__name__, CHECKS[f"register_{kind}"], given, registry())
     if hasattr(thing, "raw"):
         return check_op(thing)
     return check_plugin(thing)
