@@ -3,6 +3,7 @@
 Nothing here imports Numba before a kernel is called, so that `import plugrad` and `plugrad --help` stay quick.
 """
 
+import contextlib
 import functools
 import types
 
@@ -25,6 +26,8 @@ PARALLEL_ELEMENTS = 32_768
 KERNELS = []
 """Every kernel there is, in the order in which their files were imported."""
 
+_instead = None
+
 
 class Kernel:
     """A function over arrays with a serial and, where asked for, a parallel compiled form.
@@ -43,6 +46,8 @@ class Kernel:
 
     def __call__(self, *args):
         if self.shared:
+            if _instead is not None and (form := _instead(self)):
+                return form(*args)
             for a in args:
                 if type(a) is np.ndarray and a.size >= PARALLEL_ELEMENTS:
                     return self.parallel(*args)
@@ -51,15 +56,19 @@ class Kernel:
     @functools.cached_property
     def serial(self):
         """The compiled form that runs on the calling thread."""
-        return _compile(self, parallel=False)
+        return compiled(self, range)
 
     @functools.cached_property
     def _parallel(self):
+        import numba
+
         threads.choose_layer()
-        return _compile(self, parallel=True)
+        return compiled(self, numba.prange)
 
     def parallel(self, *args):
         """Call the compiled form whose outermost loop is shared among the threads."""
+        if _instead is not None and (form := _instead(self)):
+            return form(*args)
         if not threads.parallel_allowed():
             return self.serial(*args)
         return threads.parallel_call(self._parallel, args)
@@ -72,7 +81,7 @@ class Kernel:
 
     @functools.cached_property
     def _inlined(self):
-        return _compile(self, parallel=False, inline=True)
+        return compiled(self, range, inline=True)
 
     @functools.cached_property
     def _far(self):
@@ -81,6 +90,17 @@ class Kernel:
     def resolve(self):
         """What another kernel's compiled code calls in place of this object."""
         return self._inlined if self.inline else self._far
+
+
+@contextlib.contextmanager
+def running(form_of):
+    """A context in which a kernel with a `prange` runs as form_of(kernel), or if that is None as always."""
+    global _instead
+    before, _instead = _instead, form_of
+    try:
+        yield
+    finally:
+        _instead = before
 
 
 class CompileTime:
@@ -121,10 +141,12 @@ def kernel(function=None, *, fastmath=True, inline=True):
     return Kernel(function, fastmath, inline)
 
 
-def _compile(kernel, parallel, inline=False):
+def compiled(kernel, shared_range, inline=False):
+    """A compiled form of a kernel, in which `shared_range` takes the place of `prange`."""
     import numba
 
     compiling.listen()
+    parallel = shared_range is numba.prange
     function = kernel.function
     if kernel.shared and function.__globals__.get("prange") is not prange:
         raise PlugradError(
@@ -136,7 +158,7 @@ def _compile(kernel, parallel, inline=False):
         for name, value in function.__globals__.items()
         if isinstance(value, Kernel | CompileTime) and name in function.__code__.co_names
     }
-    names["prange"] = numba.prange if parallel else range
+    names["prange"] = shared_range
     copy = types.FunctionType(
         function.__code__,
         {**function.__globals__, **names},
@@ -153,7 +175,8 @@ def _compile(kernel, parallel, inline=False):
     options["no_cfunc_wrapper"] = True
     options["no_cpython_wrapper"] = inline
     options["fastmath"] = set(FASTMATH) if kernel.fastmath else False
-    folder = None if inline else folder_for(function.__module__)  # what is put into others is kept with them
+    # What is put into others is kept with them.
+    folder = folder_for(function.__module__) if parallel or (shared_range is range and not inline) else None
     if folder is None:
         return numba.njit(**options)(copy)
     before = numba.config.CACHE_DIR

@@ -236,6 +236,6 @@ MISTAKES = {
     DrawsInPrediction: ("in prediction it asks for random numbers", "ask pg.is_training()"),
     ReusedBuffer: ("in training: its second output overwrote the first", "make a new one in each call"),
     ForgottenEnd: ("for samples of shape (7,), output in float32 is up to", "a loop does not reach an end"),
-    ThreadRace: ("on 2 threads: the bits differ", "iterations of prange write to one place"),
+    ThreadRace: ("with the iterations of prange in another order: the bits", "iterations of prange write to one place"),
 }
 """The class: what must be said of what was checked, and of the likely mistake."""

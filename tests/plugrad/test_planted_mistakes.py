@@ -1,7 +1,6 @@
 """The conformance kit finds what authors get wrong, and says so."""
 
 import importlib.metadata
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -32,8 +31,6 @@ def test_what_is_right_passes(cls):
 
 @pytest.mark.parametrize("cls", MISTAKES, ids=lambda cls: cls.__name__)
 def test_a_mistake_is_caught_and_named(cls):
-    if cls.__name__ == "ThreadRace" and (os.cpu_count() or 1) < 2:
-        pytest.skip("a race needs two cores")
     checked, mistake = MISTAKES[cls]
     with pytest.raises(AssertionError) as caught:
         testing.check_plugin(plugin_with(cls))
@@ -73,7 +70,7 @@ def test_instance(plugrad_conformance):
 def test_the_fixture_says_it_without_our_traceback(tmp_path):
     (tmp_path / "test_wrong.py").write_text(FIXTURE)
     found = any(p.name == "plugrad" for p in importlib.metadata.entry_points(group="pytest11"))
-    by_hand = [] if found else ["-p", "plugrad.testing.pytest_plugin"]
+    by_hand = [] if found else ["-p", "plugrad_pytest"]
     command = [sys.executable, "-m", "pytest", "-q", *by_hand, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert "2 failed, 1 passed" in done.stdout
@@ -170,3 +167,27 @@ def test_what_a_loss_claims(loss, said):
     rng = np.random.default_rng(0)
     with pytest.raises(AssertionError, match=said):
         testing.check_loss(loss(), rng.normal(size=(6, 3)), rng.normal(size=(6, 3)))
+
+
+def test_what_pytest_imports_at_every_start_is_next_to_nothing():
+    code = "import sys, plugrad_pytest; print([m for m in ('numpy', 'numba', 'plugrad') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_every_check_names_a_likely_mistake():
+    """But those that say all there is to say: that an example is missing, or that it is not given as it must be."""
+    import ast
+    from pathlib import Path
+
+    bare, plain = [], {"plugin.py", "fresh.py"}
+    for path in Path(testing.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())) if path.name not in plain else ():
+            called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else None
+            if called in ARGUMENTS and len(node.args) < ARGUMENTS[called]:
+                bare.append(f"{path.name}: {ast.unparse(node.args[-1])[:60]}")
+    allowed = ("has no example", "give an input_shape", "tuple of different names", "expected a Tensor")
+    assert [line for line in bare if not any(text in line for text in allowed)] == []
+
+
+ARGUMENTS = {"require": 3, "require_close": 5, "require_same_bits": 4}

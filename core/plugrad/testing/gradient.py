@@ -128,7 +128,8 @@ def require_same_bits(got, expected, what, mistake=None):
         bytes_of = [np.ascontiguousarray(a).reshape(-1).view(np.uint8).reshape(-1, width) for a in (got, expected)]
         places = np.flatnonzero((bytes_of[0] != bytes_of[1]).any(axis=1))
         place = tuple(int(i) for i in np.unravel_index(places[0], got.shape))
-        numbers = f"at {place} and {places.size - 1} other places, expected {expected[place]!r}, got {got[place]!r}"
+        others = f" and {places.size - 1} other places" if places.size > 1 else ""
+        numbers = f"at {place}{others}, expected {expected[place]!r}, got {got[place]!r}"
     raise AssertionError(likely.message(f"{what}: the bits differ, {numbers}", mistake))
 
 

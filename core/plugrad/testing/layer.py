@@ -25,6 +25,7 @@ from plugrad.testing.gradient import (
     require_close,
     require_same_bits,
 )
+from plugrad.testing.order import require_same_in_any_order
 
 FLOAT32_TOLERANCE = 1e-4
 # Numbers in the batch that is run on one and on two threads: enough for kernels to share the work.
@@ -42,7 +43,8 @@ def check_layer(layer, input_shape=None, sample=None, tolerance=1e-6, names=None
     - In prediction a sample's output does not depend on the rest of the batch; batches of one and of none work.
     - Made again from its configuration (by `describe` and `restore` where all its layers are registered, else from its
       fields) it gives the same bits.
-    - Two runs with one seed give the same bits, on one thread and on two, and its input is not written to.
+    - Two runs with one seed give the same bits, on one thread and on two, and its input is not written to; a kernel's
+      `prange` gives the same bits whichever iteration comes first.
     - Outputs are arrays of their own; batches of many sizes give what their samples give; samples of other shapes are
       refused by a ShapeError or an InputError, or float32 and float64 agree on them; where `forward` takes a
       `mask`, what it leaves out changes nothing; and saved after training and loaded, it predicts the same bits.
@@ -96,7 +98,11 @@ class _Case:
         """The output, recorded; in training always with the same seed and step."""
         with _no_draws(self.where), training(3, 5) if in_training else predicting(), recording():
             output = layer(batch)
-        require(isinstance(output, Tensor), f"{self.where}: forward must return a Tensor, got {type(output).__name__}")
+        require(
+            isinstance(output, Tensor),
+            f"{self.where}: forward must return a Tensor, got {type(output).__name__}",
+            "it uses .data or NumPy where a function of plugrad would do",
+        )
         return output
 
     def results(self, layer, batch, in_training, run=None):
@@ -156,26 +162,42 @@ class _Case:
                 what = f"{self.where}, {name} in float32"
                 narrow_enough = array.dtype.kind != "f" or array.dtype == np.float32
                 require(narrow_enough, f"{what}: for a float32 input it is {array.dtype}", likely.LEAK)
-                require_close(array, expected[name], FLOAT32_TOLERANCE, what)
+                require_close(array, expected[name], FLOAT32_TOLERANCE, what, likely.INEXACT)
 
     def check_rows(self):
         layer = self.made(np.float64)
         batch = as_float(self.sample, np.float64)
         whole = self.run(layer, batch, in_training=False).data
-        require(whole.shape[:1] == batch.shape[:1], f"{self.where}: of {len(batch)} samples it makes {whole.shape}")
+        require(
+            whole.shape[:1] == batch.shape[:1],
+            f"{self.where}: of {len(batch)} samples it makes {whole.shape}",
+            "the first axis, the samples, is reshaped or summed away",
+        )
         one = self.run(layer, batch[:1], in_training=False).data
         if not getattr(self.layer, "mixes_samples", False):
             what = f"{self.where}: the output for a sample alone, beside the same in a batch of {len(batch)}"
             require_close(one, whole[:1], 1e-9, what, likely.MODE)
         none = self.run(layer, batch[:0], in_training=False).data
-        require(none.shape == (0, *whole.shape[1:]), f"{self.where}: of an empty batch it makes an output {none.shape}")
+        require(
+            none.shape == (0, *whole.shape[1:]),
+            f"{self.where}: of an empty batch it makes an output {none.shape}",
+            likely.EMPTY,
+        )
         with _kept_states(layer):
             one = self.run(layer, batch[:1], in_training=True)
-        require(one.shape == (1, *whole.shape[1:]), f"{self.where}: of one sample in training it makes {one.shape}")
+        require(
+            one.shape == (1, *whole.shape[1:]),
+            f"{self.where}: of one sample in training it makes {one.shape}",
+            "a squeeze, or a reshape, takes an axis of length 1 away",
+        )
 
     def check_fields(self):
         """Building and running leave the fields as they were: they are what is saved."""
-        require(dataclasses.is_dataclass(self.layer), f"{self.where} is not a dataclass: its fields cannot be saved")
+        require(
+            dataclasses.is_dataclass(self.layer),
+            f"{self.where} is not a dataclass: its fields cannot be saved",
+            "@dataclass is missing above the class",
+        )
         layer, batch = copy.deepcopy(self.layer), as_float(self.sample, np.float32)
         before = repr(layer)
         self.results(layer.initialize(batch.shape[1:], sample=batch), batch, in_training=True)
@@ -210,7 +232,7 @@ class _Case:
         batch = as_float(self.sample, np.float32) if batch is None else batch
         expected = self.results(first, batch.copy(), in_training)
         got = self.results(second, batch.copy(), in_training)
-        require(got.keys() == expected.keys(), f"{self.where}, {what}: other parameters get a gradient")
+        require(got.keys() == expected.keys(), f"{self.where}, {what}: other parameters get a gradient", likely.FIELDS)
         for name, array in got.items():
             require_same_bits(array, expected[name], f"{self.where}, {what}, {name}", mistake)
 
@@ -222,11 +244,12 @@ class _Case:
             self._same(one, one, in_training, "a second run of it with one seed", likely.RANDOM)
 
     def check_threads(self):
-        if (os.cpu_count() or 1) < 2:
-            return
         rows = min(math.ceil(LARGE / max(math.prod(self.sample.shape[1:]), 1)), MOST_ROWS)
         batch = np.resize(as_float(self.sample, np.float32), (rows, *self.sample.shape[1:]))
         layer = self.made(np.float32)
+        require_same_in_any_order(lambda: self.results(layer, batch, in_training=True), self.where)
+        if (os.cpu_count() or 1) < 2:
+            return
         with thread_count(1):
             alone = self.results(layer, batch, in_training=True)
         begin = time.perf_counter()

@@ -14,6 +14,11 @@ STATE = "something that training changes is kept in a plain attribute: make it a
 FIELDS = "__post_init__ changes a field, or a field is not used as it is given: what is saved are the fields"
 MASK = "the mask is not used everywhere: in the value, in what it is divided by, and in the gradient"
 ALIAS = "it returns the same array every time: make a new one in each call"
+INEXACT = "a difference of near numbers, or a sum of many, is formed in float32: rearrange it, or sum in float64"
+LAYOUT = "it reads memory as if it were C-contiguous: np.ascontiguousarray(x) before a kernel sees it"
+EMPTY = "a batch without samples is not thought of: a maximum of nothing, a reshape with -1"
+GENERATOR = "it draws from np.random, or from nothing: use the rng that it is given, and nothing else"
+OBSERVED = "begin() does not set back everything that observe() changes"
 DESCENT = "the sign of a step or of a gradient, or a gradient that is not the one of this loss"
 MEMORY = "it keeps something that `memory` does not name"
 
@@ -37,7 +42,8 @@ def of_gradient(got, expected, shape, result_shape):
     if ratios.size and np.ptp(ratios) < 1e-4 * max(abs(ratios.mean()), 1e-12):
         if abs(ratios[0] + 1) < 1e-3:
             return "a wrong sign in its backward"
-        return f"a factor of {1 / ratios[0]:.4g} is missing in its backward"
+        if abs(ratios[0] - 1) > 1e-3:
+            return f"a factor of {1 / ratios[0]:.4g} is missing in its backward"
     if len(shape) < len(result_shape) and shape == result_shape[len(result_shape) - len(shape) :]:
         return "it is used for every row, and its gradient is not summed over all of them"
     return "a term is missing in its backward, or it is not the derivative of what forward computes"

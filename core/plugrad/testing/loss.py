@@ -9,7 +9,9 @@ from plugrad.mode import recording
 from plugrad.tensor import Tensor
 from plugrad.testing import likely
 from plugrad.testing.gradient import as_float, compare_gradient, require, require_close, require_same_bits
+from plugrad.testing.order import require_same_in_any_order
 
+COPIES = 16  # of the batch: sums of a few numbers may round alike in any order
 WEIGHTS = "the weights are left out of the gradient, or of what the sum is divided by"
 
 
@@ -23,10 +25,18 @@ def check_loss(loss, prediction, target, tolerance=1e-6):
     leaf, kept = Tensor(prediction.copy(), requires_grad=True), target.copy()
     with recording():
         value = loss(leaf, target)
-    require(isinstance(value, Tensor) and value.size == 1, f"{where}: expected a Tensor of one element, got {value!r}")
+    require(
+        isinstance(value, Tensor) and value.size == 1,
+        f"{where}: expected a Tensor of one element, got {value!r}",
+        "the mean or the sum over the batch is missing",
+    )
     again = f"{where}: of the same arrays it is {value.item():.9g}, then {loss(leaf, target).item():.9g}"
     require(np.array_equal(loss(leaf, target).data, value.data, equal_nan=True), again, likely.RANDOM)
-    require(math.isfinite(value.item()), f"{where}: of finite input it is {value.item()}")
+    require(
+        math.isfinite(value.item()),
+        f"{where}: of finite input it is {value.item()}",
+        "a logarithm of 0, or an exp that overflows: take the largest away first",
+    )
     compare_gradient(lambda: loss(leaf, target), [("the prediction", leaf)], tolerance, where)
     require_same_bits(leaf.data, prediction, f"{where}: it wrote into the prediction", likely.WROTE)
     require_same_bits(target, kept, f"{where}: it wrote into the target", likely.WROTE)
@@ -38,9 +48,23 @@ def check_loss(loss, prediction, target, tolerance=1e-6):
             wrong = f"{where}: for a prediction in {leaf.dtype} it is {value.dtype}"
             require(value.dtype == leaf.dtype, wrong, likely.LEAK)
             value.backward()
-    require_close(narrow.grad, wide.grad, 1e-5, f"{where}, gradient in float32")
+    require_close(narrow.grad, wide.grad, 1e-5, f"{where}, gradient in float32", likely.INEXACT)
+    _check_order(loss, prediction, target, where)
     _check_reduction(loss, prediction, target, where)
     _check_class_weights(loss, prediction, target, where)
+
+
+def _check_order(loss, prediction, target, where):
+    many, labels = (np.concatenate([a] * COPIES) if a.ndim else a for a in (prediction, target))
+
+    def results():
+        leaf = Tensor(many.copy(), requires_grad=True)
+        with recording():
+            value = loss(leaf, labels)
+        value.backward()
+        return {"value": np.array(value.data), "gradient": np.array(leaf.grad)}
+
+    require_same_in_any_order(results, where)
 
 
 def _check_reduction(loss, prediction, target, where):

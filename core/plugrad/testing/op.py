@@ -9,7 +9,9 @@ from plugrad.mode import recording
 from plugrad.ops import sum as total
 from plugrad.ops import transpose
 from plugrad.tensor import Tensor
+from plugrad.testing import likely
 from plugrad.testing.gradient import as_float, compare_gradient, require, require_close, require_same_bits
+from plugrad.testing.order import require_same_in_any_order
 
 FLOAT32_TOLERANCE = 2e-5
 REFUSALS = (PlugradError, ValueError, IndexError)
@@ -21,6 +23,7 @@ def check_op(op, tolerance=1e-6, seed=0):
     - Its gradients agree with central differences in float64, to `tolerance`.
     - In float32 the value and the gradients are float32, and near those of float64.
     - Transposed, strided and read-only inputs, and gradients of any layout, give the same.
+    - Its kernels' `prange` gives the same bits whichever iteration comes first.
     - Neither its inputs nor the gradient that it is given are written to; a second backward gives the same.
     - An empty leading axis gives an empty result or a refusal (ShapeError, InputError, ValueError, IndexError).
 
@@ -40,6 +43,7 @@ def check_op(op, tolerance=1e-6, seed=0):
             case.check_float32()
             case.check_layouts()
             case.check_empty()
+            case.check_order()
         except AssertionError:
             raise
         except Exception as error:
@@ -97,16 +101,22 @@ class _Case:
         options = {k: as_float(v, np.float32) for k, v in self.options.items()}
         value, gradients = self.run(arguments, options)
         if self.value.dtype.kind == "f":
-            require(value.dtype == np.float32, f"{self.where}: float32 in, {value.dtype} out")
+            require(value.dtype == np.float32, f"{self.where}: float32 in, {value.dtype} out", likely.LEAK)
         # The same rounded numbers in float64: what remains is the arithmetic's error.
         wide = [as_float(a, np.float64) for a in arguments]
         wide_options = {k: as_float(v, np.float64) for k, v in options.items()}
         seed = self.seed_gradient(value).astype(np.float64)
         value64, gradients64 = self.run(wide, wide_options, seed_gradient=seed)
-        require_close(value, value64, FLOAT32_TOLERANCE, f"{self.where}, value in float32")
+        require_close(value, value64, FLOAT32_TOLERANCE, f"{self.where}, value in float32", likely.INEXACT)
         for n, got, expected in zip(self.differentiable, gradients, gradients64, strict=True):
-            require(got.dtype == np.float32, f"{self.where}: the gradient of argument {n} is {got.dtype} for float32")
-            require_close(got, expected, FLOAT32_TOLERANCE, f"{self.where}, gradient of argument {n} in float32")
+            require(
+                got.dtype == np.float32,
+                f"{self.where}: the gradient of argument {n} is {got.dtype} for float32",
+                likely.LEAK,
+            )
+            require_close(
+                got, expected, FLOAT32_TOLERANCE, f"{self.where}, gradient of argument {n} in float32", likely.INEXACT
+            )
 
     def check_layouts(self):
         for layout, change in (("transposed", _transposed), ("strided", _strided), ("read-only", _read_only)):
@@ -126,9 +136,9 @@ class _Case:
 
     def _same(self, got, what, expected=None):
         value, gradients = expected or (self.value, self.gradients)
-        require_close(got[0], value, 1e-12, f"{self.where}, value for {what}")
+        require_close(got[0], value, 1e-12, f"{self.where}, value for {what}", likely.LAYOUT)
         for n, one, other in zip(self.differentiable, got[1], gradients, strict=True):
-            require_close(one, other, 1e-12, f"{self.where}, gradient of argument {n} for {what}")
+            require_close(one, other, 1e-12, f"{self.where}, gradient of argument {n} for {what}", likely.LAYOUT)
 
     def check_untouched(self):
         arguments = self.copies()
@@ -142,20 +152,32 @@ class _Case:
         before = seed.copy()
         value.backward(seed, retain=True)
         self._unwritten(arguments, "backward")
-        require_same_bits(seed, before, f"{self.where}: backward wrote into the gradient it was given")
-        require_same_bits(np.asarray(value.data), kept, f"{self.where}: backward wrote into the op's value")
+        require_same_bits(seed, before, f"{self.where}: backward wrote into the gradient it was given", likely.WROTE)
+        require_same_bits(
+            np.asarray(value.data), kept, f"{self.where}: backward wrote into the op's value", likely.WROTE
+        )
         first = [np.array(leaves[n].grad) for n in self.differentiable]
         for n in self.differentiable:
             leaves[n].grad = None
         value.backward(seed)
         for n, expected in zip(self.differentiable, first, strict=True):
             again = np.array(leaves[n].grad)
-            require_same_bits(again, expected, f"{self.where}: gradient of argument {n} at a second backward")
+            require_same_bits(
+                again, expected, f"{self.where}: gradient of argument {n} at a second backward", likely.WROTE
+            )
+
+    def check_order(self):
+        def results():
+            value, gradients = self.run(self.copies())
+            named = {f"gradient of argument {n}": g for n, g in zip(self.differentiable, gradients, strict=True)}
+            return {"value": value, **named}
+
+        require_same_in_any_order(results, self.where)
 
     def _unwritten(self, arguments, when):
         for n, (got, expected) in enumerate(zip(arguments, self.arguments, strict=True)):
             if isinstance(got, np.ndarray):
-                require_same_bits(got, expected, f"{self.where}: {when} wrote into argument {n}")
+                require_same_bits(got, expected, f"{self.where}: {when} wrote into argument {n}", likely.WROTE)
 
     def check_empty(self):
         arrays = [a for a in self.arguments if isinstance(a, np.ndarray) and a.ndim]
@@ -177,7 +199,11 @@ class _Case:
                 raise AssertionError(f"{self.where}, backward with no rows: {type(error).__name__}: {error}") from error
         for n, gradient in zip(self.differentiable, gradients, strict=True):
             shape = gradient.shape
-            require(shape == cut[n].shape, f"{self.where}, no rows: the gradient of argument {n} has shape {shape}")
+            require(
+                shape == cut[n].shape,
+                f"{self.where}, no rows: the gradient of argument {n} has shape {shape}",
+                likely.EMPTY,
+            )
 
 
 def _transposed(array):

@@ -13,6 +13,7 @@ from plugrad.sparse import SparseGradient
 from plugrad.testing import likely
 from plugrad.testing.gradient import require, require_close, require_same_bits
 from plugrad.testing.layer import thread_count
+from plugrad.testing.order import require_same_in_any_order
 
 LONG = 100_000
 
@@ -93,18 +94,34 @@ def _check_descent(optimizer, dtype, where):
     problem.steps(1)
     if optimizer.learning_rate:
         changed = not np.array_equal(store.values, before)
-        require(changed, f"{where}: update did not change the values in place (what it returns is not used)")
+        require(
+            changed,
+            f"{where}: update did not change the values in place (what it returns is not used)",
+            "it makes a new array: write values[...] = or values -=",
+        )
     gradients = store.gradients.copy()
     problem.run.optimizer.update(store.values, store.gradients, problem.run.memory, optimizer.learning_rate, 2)
-    require_same_bits(store.gradients, gradients, f"{where}: update changed the gradients")
+    require_same_bits(store.gradients, gradients, f"{where}: update changed the gradients", likely.WROTE)
     problem.steps(200)
     last = problem.value()
-    require(math.isfinite(last), f"{where}: on a quadratic it diverges, from {first:.6g} to {last:.6g}")
+    require(
+        math.isfinite(last),
+        f"{where}: on a quadratic it diverges, from {first:.6g} to {last:.6g}",
+        "the learning rate of the example is too large, or the sign of its step is wrong",
+    )
     went = f"{where}: a quadratic went from {first:.6g} to {last:.6g}"
     require(last < first or not optimizer.learning_rate, went, likely.DESCENT)
-    require(not problem.padding().any(), f"{where}: it changed the zeros between parameters, whose gradient is 0")
+    require(
+        not problem.padding().any(),
+        f"{where}: it changed the zeros between parameters, whose gradient is 0",
+        "a step is made without a gradient: divide by something that is not 0, or add nothing to it",
+    )
     for name, vector in zip(optimizer.memory, problem.run.memory, strict=True):
-        require(vector.any(), f"{where}: its memory {name!r} is never written to")
+        require(
+            vector.any(),
+            f"{where}: its memory {name!r} is never written to",
+            "update does not change its memory in place, or does not need it",
+        )
 
 
 def _check_hard(optimizer, where):
@@ -150,12 +167,21 @@ def _check_still(optimizer, where):
     values, gradients, memory = _state(optimizer, np.float32, 50)
     before = values.copy()
     _advance(copy.deepcopy(optimizer), values, gradients, memory, 0.0, 1)
-    require_same_bits(values, before, f"{where}: a learning rate of 0 changed the values")
+    require_same_bits(
+        values,
+        before,
+        f"{where}: a learning rate of 0 changed the values",
+        "a part of the step is not multiplied by the rate it is given",
+    )
     values, _, memory = _state(optimizer, np.float32, 50)
     one = copy.deepcopy(optimizer)
     for step in (1, 2, 3):
         _advance(one, values, np.zeros_like(values), memory, optimizer.learning_rate, step)
-    require(np.isfinite(values).all(), f"{where}: gradients of 0 give values that are not finite")
+    require(
+        np.isfinite(values).all(),
+        f"{where}: gradients of 0 give values that are not finite",
+        "it divides by a memory that is 0: add an epsilon",
+    )
 
 
 def _after_steps(optimizer, dtype, size):
@@ -163,11 +189,12 @@ def _after_steps(optimizer, dtype, size):
     one = copy.deepcopy(optimizer)
     for step in (1, 2, 3):
         _advance(one, values, gradients, memory, optimizer.learning_rate, step)
-        require(values.dtype == dtype, f"{type(optimizer).__name__}: the type of the values changed")
+        require(values.dtype == dtype, f"{type(optimizer).__name__}: the type of the values changed", likely.LEAK)
     return values
 
 
 def _check_bits(optimizer, where):
+    require_same_in_any_order(lambda: {"values": _after_steps(optimizer, np.float32, LONG)}, where)
     if (os.cpu_count() or 1) < 2:
         return
     found = []
@@ -179,7 +206,7 @@ def _check_bits(optimizer, where):
 
 def _check_float32(optimizer, where):
     narrow, wide = (_after_steps(optimizer, dtype, 50) for dtype in (np.float32, np.float64))
-    require_close(narrow, wide, 1e-5, f"{where} in float32")
+    require_close(narrow, wide, 1e-5, f"{where} in float32", likely.INEXACT)
 
 
 def _check_stretches(optimizer, where):
@@ -190,7 +217,12 @@ def _check_stretches(optimizer, where):
         for part in (slice(0, 64), slice(64, 200)):
             kept = tuple(vector[part] for vector in memory)
             _advance(one, values[part], gradients[part], kept, optimizer.learning_rate, step)
-    require_same_bits(values, whole, f"{where}: a vector updated in two stretches is not what it is whole")
+    require_same_bits(
+        values,
+        whole,
+        f"{where}: a vector updated in two stretches is not what it is whole",
+        "it looks at the whole vector (a norm, a mean): say by_parameter, or treat each element on its own",
+    )
 
 
 def _check_rows(optimizer, where):
@@ -207,9 +239,20 @@ def _check_rows(optimizer, where):
         flat.grad = flat.gradient_memory
         for run in runs:
             run.step()
-    require_close(table.data[used], flat.data, 1e-6, f"{where}: rows of a sparse parameter, beside a dense one of them")
+    require_close(
+        table.data[used],
+        flat.data,
+        1e-6,
+        f"{where}: rows of a sparse parameter, beside a dense one of them",
+        "a memory is used by its place, not by what it is given",
+    )
     others = np.setdiff1d(np.arange(7), used)
-    require_same_bits(table.data[others], start[others], f"{where}: rows of a sparse parameter that no step used")
+    require_same_bits(
+        table.data[others],
+        start[others],
+        f"{where}: rows of a sparse parameter that no step used",
+        "finish() changes rows that a step did not use",
+    )
 
 
 def check_initializer(initializer):
@@ -221,13 +264,25 @@ def check_initializer(initializer):
     for shape in ((64, 32), (8, 40), (3, 3, 4, 8), (7,)):
         first, second, other = (initializer(shape, np.random.default_rng(seed)) for seed in (1, 1, 2))
         floats = isinstance(first, np.ndarray) and first.dtype.kind == "f"
-        require(floats, f"{where}: expected an array of floats, got {type(first).__name__}")
-        require(first.shape == shape, f"{where}: asked for shape {shape}, it made {first.shape}")
-        require(np.isfinite(first).all(), f"{where}: values that are not finite for shape {shape}")
-        require_same_bits(second, first, f"{where}: two draws with one seed, shape {shape}")
+        require(
+            floats,
+            f"{where}: expected an array of floats, got {type(first).__name__}",
+            "it returns a list, or whole numbers",
+        )
+        require(
+            first.shape == shape,
+            f"{where}: asked for shape {shape}, it made {first.shape}",
+            "the shape is not passed on to the generator",
+        )
+        require(
+            np.isfinite(first).all(),
+            f"{where}: values that are not finite for shape {shape}",
+            "it divides by a number of inputs that is 0",
+        )
+        require_same_bits(second, first, f"{where}: two draws with one seed, shape {shape}", likely.GENERATOR)
         constant = first.size == 1 or first.min() == first.max()
         varies = constant or not np.array_equal(first, other)
-        require(varies, f"{where}: it does not draw from the generator it is given")
+        require(varies, f"{where}: it does not draw from the generator it is given", likely.GENERATOR)
 
 
 def check_schedule(schedule):
@@ -246,11 +301,15 @@ def check_schedule(schedule):
     found = []
     for _ in range(2):
         schedule.begin()
-        require([schedule(step, 20) for step in range(20)] == fresh, f"{where}: begin() does not forget the losses")
+        require(
+            [schedule(step, 20) for step in range(20)] == fresh,
+            f"{where}: begin() does not forget the losses",
+            likely.OBSERVED,
+        )
         for epoch in range(1, 31):
             schedule.observe(epoch, 1.0 if epoch < 5 else 2.0)
         found.append([schedule(step, 20) for step in range(20)])
-    require(found[0] == found[1], f"{where}: the same losses give other factors the second time")
+    require(found[0] == found[1], f"{where}: the same losses give other factors the second time", likely.OBSERVED)
     _check_factors(schedule, where)
     schedule.begin()
 
@@ -261,7 +320,19 @@ def _check_factors(schedule, where):
         factors = [schedule(step, steps) for step in asked]
         for step, factor in zip(asked, factors, strict=True):
             well = isinstance(factor, int | float | np.floating) and math.isfinite(factor) and factor >= 0
-            require(well, f"{where}: step {step} of {steps} has the factor {factor!r}; expected a finite number >= 0")
-        require(any(factors), f"{where}: of {steps} steps all have the factor 0")
+            require(
+                well,
+                f"{where}: step {step} of {steps} has the factor {factor!r}; expected a finite number >= 0",
+                "a division by the number of steps, or a step beyond the last one",
+            )
+        require(
+            any(factors),
+            f"{where}: of {steps} steps all have the factor 0",
+            "the share of steps done is rounded to a whole number",
+        )
         backwards = [schedule(step, steps) for step in reversed(asked)][::-1]
-        require(backwards == factors, f"{where}: a step's factor depends on which steps were asked for before")
+        require(
+            backwards == factors,
+            f"{where}: a step's factor depends on which steps were asked for before",
+            "it counts its calls: use the step it is given",
+        )

@@ -1,4 +1,4 @@
-"""Sophia with the Gauss–Newton estimate of the curvature: steps divided by it, and clipped."""
+"""Sophia with the empirical Fisher information for a curvature: steps divided by it, and clipped."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -26,7 +26,8 @@ def sophia_step(values, gradients, mean, curvature, beta1, beta2, rho, rate, mea
 class Sophia(pg.Optimizer):
     """Liu, Li, Hall, Liang & Ma 2023, "Sophia". every: steps between two estimates of the diagonal curvature.
 
-    The estimate is the square of the batch's gradient (Gauss–Newton–Bartlett with the batch's own labels).
+    The estimate is the square of the batch's gradient, with the batch's own labels: the empirical Fisher information,
+    which stands in for the Gauss–Newton–Bartlett estimate of the paper, for that needs labels drawn from the model.
     """
 
     learning_rate: float = 1e-3

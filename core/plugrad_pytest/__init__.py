@@ -1,5 +1,7 @@
 """What pytest finds by itself: the fixture `plugrad_conformance`.
 
+A package of its own, since pytest imports it at every start, and plugrad would come with NumPy and all its ops.
+
 def test_it_conforms(plugrad_conformance):
     plugrad_conformance("my-package")      # or a class, or an instance
 """
