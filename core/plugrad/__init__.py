@@ -12,7 +12,7 @@ from plugrad.initializer import Initializer, fans
 from plugrad.kernel import kernel, prange
 from plugrad.layer import Layer
 from plugrad.loss import Loss
-from plugrad.mode import is_training, mode, no_grad, predicting, recording, training
+from plugrad.mode import add_loss, is_training, mode, no_grad, predicting, recording, total_loss, training
 from plugrad.op import OPS, grad, op, value_and_grad
 from plugrad.ops import *  # noqa: F403 - their names are `ops.__all__`
 from plugrad.ops import __all__ as _op_names
@@ -41,9 +41,10 @@ _LATE = {
 
 __all__ = [  # noqa: F405
     "OPS", "Callback", "Group", "History", "Initializer", "Layer", "Loss", "Optimizer", "Parameter", "Registry",
-    "Schedule", "SparseGradient", "State", "Tensor", "Trainer", "command", "fans", "find_learning_rate", "get_threads",
-    "grad", "hookimpl", "is_training", "kernel", "load_model", "mode", "no_grad", "op", "prange", "predicting",
-    "recording", "registry", "save_model", "set_threads", "testing", "training", "value_and_grad", *_op_names,
+    "Schedule", "SparseGradient", "State", "Tensor", "Trainer", "add_loss", "command", "fans", "find_learning_rate",
+    "get_threads", "grad", "hookimpl", "is_training", "kernel", "load_model", "mode", "no_grad", "op", "prange",
+    "predicting", "recording", "registry", "save_model", "set_threads", "testing", "total_loss", "training",
+    "value_and_grad", *_op_names,
 ]  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 import contextlib
 import threading
 
+from plugrad.errors import ShapeError
+
 _MASK = (1 << 64) - 1
 
 
@@ -26,10 +28,11 @@ class RandomStream:
     place alone, so the threads cannot change it and a resumed run needs no generator's state.
     """
 
-    __slots__ = ("draws", "seed", "step")
+    __slots__ = ("added", "draws", "seed", "step")
 
     def __init__(self, seed, step):
         self.seed, self.step, self.draws = seed & _MASK, step & 0xFFFFFFFF, 0
+        self.added = None  # what layers add to the loss of this step
 
     def next_draw(self):
         """The key of the next draw in this step: (seed, step, draw)."""
@@ -86,6 +89,27 @@ def watching(function):
 def building(builder):
     """A context in which layers met for the first time are built by builder.build(layer, inputs)."""
     return _Setting(builder=builder)
+
+
+def add_loss(value):
+    """Add to the loss of the training step that runs: a layer's own penalty, on its activations or its balance.
+
+    value: a Tensor of one element, made by ops. Outside `training()` it is left aside, so a validation loss is that of
+    the predictions alone. A loop of one's own adds it by `total_loss`.
+    """
+    if mode.training is not None:
+        if getattr(value, "size", None) != 1:
+            raise ShapeError(f"add_loss: expected a Tensor of one element, got {value!r}")
+        mode.training.added = value if mode.training.added is None else mode.training.added + value
+
+
+def total_loss(loss):
+    """The loss and, in training, what layers have added to it since the step began; they are then forgotten."""
+    stream = mode.training
+    if stream is None or stream.added is None:
+        return loss
+    added, stream.added = stream.added, None
+    return loss + added.reshape(loss.shape)
 
 
 def is_training():

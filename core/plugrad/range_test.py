@@ -7,7 +7,7 @@ import numpy as np
 
 from plugrad.errors import InputError
 from plugrad.files import atomic_write
-from plugrad.mode import no_grad, training
+from plugrad.mode import no_grad, total_loss, training
 from plugrad.optimizer import OptimizerRun
 from plugrad.plugins import registry
 
@@ -105,7 +105,7 @@ def _run(model, x, y, loss, optimizer, rates, batch_size, seed):
 
     def evaluate(step):
         with training(seed, step):
-            return loss(model(x[batches[step]]), y[batches[step]])
+            return total_loss(loss(model(x[batches[step]]), y[batches[step]]))
 
     with no_grad():
         before = np.array([evaluate(step).item() for step in range(len(rates))])

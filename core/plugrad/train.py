@@ -18,7 +18,7 @@ from plugrad.groups import Group, as_groups, assign
 from plugrad.history import History
 from plugrad.layer import Layer
 from plugrad.loss import Loss
-from plugrad.mode import training
+from plugrad.mode import total_loss, training
 from plugrad.optimizer import Optimizer, OptimizerRun
 from plugrad.parameters import ParameterStore
 from plugrad.plugins import registry
@@ -186,7 +186,7 @@ class Trainer:
         store, step = self.model.store, self.run.steps
         store.zero_grad()
         with training(self.seed, step):
-            loss = self.loss(self.model(x), y)
+            loss = total_loss(self.loss(self.model(x), y))
         value = loss.item()
         if not math.isfinite(value):
             raise explain(self, x, y, step, value)

@@ -13,7 +13,7 @@ import plugrad as pg
 from plugrad import arena
 from plugrad.errors import InputError, ShapeError
 from plugrad.kernels.attention import KEYS, QUERIES
-from plugrad.testing.layer import thread_count
+from plugrad.testing.races import thread_count
 
 KEY = (2**63 + 12345, 77, 3)
 LENGTHS = st.sampled_from([1, 2, 5, 16, 33, QUERIES - 1, QUERIES, QUERIES + 1, KEYS + 2, 2 * KEYS + 3])

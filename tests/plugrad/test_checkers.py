@@ -284,6 +284,17 @@ class DropsAll(Scale):
         return x * self.weight * 0
 
 
+@pg.op(name="checkers.half_gradient")
+def half_gradient(x):
+    return x * 1.0, (lambda g: g * 0.5,)
+
+
+class WrongPenalty(Scale):
+    def forward(self, x):
+        pg.add_loss(pg.mean(half_gradient(self.weight) ** 2))
+        return x * self.weight
+
+
 class Threaded(Scale):
     def forward(self, x):
         return x * self.weight * (1 + 0.001 * pg.get_threads())
@@ -304,6 +315,7 @@ class Threaded(Scale):
         (ChangesField, "changes its fields"),
         (UnusedParameter, "other got no gradient"),
         (NoTensor, "must return a Tensor"),
+        (WrongPenalty, "in training: the gradient of weight"),
         (DropsAll, "in 20 steps the loss"),
     ],
 )

@@ -13,7 +13,7 @@ from plugrad.errors import InputError, PlugradError, ShapeError
 from plugrad.ops import conv as ops
 from plugrad.ops.conv_plan import Axis, plan
 from plugrad.ops.dense import FUSED
-from plugrad.testing.layer import thread_count
+from plugrad.testing.races import thread_count
 from plugrad_layers import Conv1D, Conv2D, ConvTranspose1D, ConvTranspose2D, DepthwiseConv2D, Flatten, Sequential
 from plugrad_layers.activations import ACTIVATIONS
 

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 import plugrad as pg
 from plugrad.errors import InputError, ShapeError
-from plugrad.testing.layer import thread_count
+from plugrad.testing.races import thread_count
 
 TYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 # Differences of nearly equal numbers: what they lose, their own formula in float32 loses too.

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import mutually_broadcastable_shapes
 import plugrad as pg
 from plugrad.errors import ShapeError
 from plugrad.kernels.batched import transpose_stack
-from plugrad.testing.layer import thread_count
+from plugrad.testing.races import thread_count
 
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-12}
 SHAPES = mutually_broadcastable_shapes(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import plugrad as pg
 from plugrad.errors import InputError, ShapeError
-from plugrad.testing.layer import thread_count
+from plugrad.testing.races import thread_count
 from plugrad_layers import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-11}

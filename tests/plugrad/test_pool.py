@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import plugrad as pg
 from plugrad.errors import InputError, ShapeError
-from plugrad.testing.layer import thread_count
+from plugrad.testing.races import thread_count
 from plugrad_layers import AvgPool1D, AvgPool2D, GlobalAvgPool, GlobalMaxPool, MaxPool1D, MaxPool2D, Sequential
 
 KINDS = st.sampled_from([np.float32, np.float64])

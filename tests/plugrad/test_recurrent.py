@@ -14,7 +14,7 @@ from plugrad import arena
 from plugrad.configuration import describe, restore
 from plugrad.errors import InputError, PlugradError, ShapeError
 from plugrad.ops import sequences
-from plugrad.testing.layer import thread_count
+from plugrad.testing.races import thread_count
 from plugrad_layers import GRU, LSTM, RNN, Dense, Sequential
 
 KINDS = ["lstm", "gru", "tanh", "relu"]

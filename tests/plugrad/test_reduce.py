@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import plugrad as pg
 from plugrad.errors import InputError, ShapeError
-from plugrad.testing.layer import thread_count
+from plugrad.testing.races import thread_count
 
 TYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 REDUCTIONS = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import plugrad as pg
 from plugrad.errors import InputError, ShapeError
-from plugrad.testing.layer import thread_count
+from plugrad.testing.races import thread_count
 from plugrad_layers import Upsample
 
 LENGTHS = st.integers(1, 7)

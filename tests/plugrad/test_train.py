@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import plugrad as pg
-from plugrad.errors import DivergedError, InputError, ModelFileError
+from plugrad.errors import DivergedError, InputError, ModelFileError, ShapeError
 from plugrad.history import History
 from plugrad_layers import BatchNorm, Dense, Dropout, Sequential
 from plugrad_optimizers import SGD, Adam
@@ -74,6 +74,44 @@ def test_one_and_two_threads_give_the_same_bits():
     finally:
         pg.set_threads(before)
     assert_same(*runs)
+
+
+class Sparse(pg.Layer):
+    """Adds the mean size of what passes through to the loss."""
+
+    def forward(self, x):
+        pg.add_loss(0.5 * pg.mean(pg.abs(x)))
+        pg.add_loss(pg.reshape(0.25 * pg.mean(pg.abs(x)), (1, 1)))
+        return x * 1.0
+
+
+def test_what_layers_add_to_the_loss_is_trained_for_and_left_out_of_validation():
+    x, y = data()
+    model = Sequential([Dense(6, "tanh"), Sparse(), Dense(y.shape[1])]).initialize(x.shape[1:], seed=3)
+    before = weights(model)
+    history = pg.Trainer(model, optimizer=SGD(0.1), epochs=1, batch_size=len(x), shuffle=False).fit(x, y)
+    first, _, last = (
+        Sequential([Dense(6, "tanh"), Sparse(), Dense(y.shape[1])]).initialize(x.shape[1:], seed=3)
+    ).layers
+    hidden = first(x)
+    loss = pg.mse(last(hidden), y) + 0.75 * pg.mean(pg.abs(hidden))
+    loss.backward()
+    assert history.rows[-1]["loss"] == pytest.approx(loss.item(), rel=1e-5)
+    for path, layer in (("layers.0", first), ("layers.2", last)):
+        got = before[f"{path}.weight"] - weights(model)[f"{path}.weight"]
+        np.testing.assert_allclose(got, 0.1 * np.asarray(layer.weight.grad), atol=1e-6)
+    with pg.recording():
+        assert pg.total_loss(pg.mse(model(x), y)).item() == pg.mse(model(x), y).item()
+
+
+def test_what_is_added_to_a_loss_is_one_number_and_of_one_step():
+    with pg.training():
+        with pytest.raises(ShapeError, match="add_loss: expected a Tensor of one element"):
+            pg.add_loss(pg.abs(np.ones(3)))
+        pg.add_loss(pg.sum(np.ones(3)))
+        assert pg.total_loss(pg.sum(np.ones(2))).item() == 5
+        assert pg.total_loss(pg.sum(np.ones(2))).item() == 2
+    pg.add_loss(pg.abs(np.ones(3)))  # nothing is looked at where nothing is trained
 
 
 @pytest.mark.parametrize("schedule", [None, {"name": "Cosine"}])

@@ -45,8 +45,24 @@ def test_the_gate_of_a_mixture_learns(active):
     output = layer(np.random.default_rng(0).normal(size=(50, 6)))
     pg.sum(output * output).backward()
     assert np.abs(layer.gate.grad).max() > 0
-    sample = np.random.default_rng(5).normal(size=(24, 5))  # rows enough that each expert is asked
-    testing.check_layer(MixtureOfExperts(experts=3, hidden=4, active=active), sample=sample)
+    testing.check_layer(MixtureOfExperts(experts=3, hidden=4, active=active, balance=0.3), (5,))
+
+
+@pytest.mark.parametrize("active", [1, 2])
+def test_balanced_experts_are_asked_alike(active):
+    from experts import MixtureOfExperts
+
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(2000, 6)) + 2).astype(np.float32)  # not centred: some experts are liked by all rows
+    y = np.tanh(x @ rng.normal(size=(6, 6))).astype(np.float32)
+    largest = {}
+    for balance in (0.0, 1.0):
+        layer = MixtureOfExperts(experts=4, hidden=8, active=active, balance=balance)
+        pg.Trainer(layer, optimizer={"name": "Adam", "learning_rate": 0.01}, epochs=10, batch_size=100).fit(x, y)
+        chosen = layer._chosen(x @ layer.gate.data)
+        largest[balance] = np.bincount(chosen.ravel(), minlength=4).max() / len(x)
+    assert largest[1.0] < 1.3 * active / 4
+    assert largest[1.0] < largest[0.0] - 0.1
 
 
 def test_an_expert_computes_for_the_rows_that_chose_it_alone(monkeypatch):

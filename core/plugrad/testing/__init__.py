@@ -41,8 +41,9 @@ from plugrad.testing.gradient import check_gradient
 from plugrad.testing.layer import check_layer
 from plugrad.testing.loss import check_loss
 from plugrad.testing.op import check_op
+from plugrad.testing.optimizer import check_optimizer
 from plugrad.testing.plugin import check_plugin
-from plugrad.testing.training import check_initializer, check_optimizer, check_schedule
+from plugrad.testing.schedule import check_initializer, check_schedule
 
 __all__ = [
     "check_gradient", "check_initializer", "check_layer", "check_loss", "check_op", "check_optimizer", "check_plugin",

@@ -46,7 +46,8 @@ def check_fresh_process(layers):
         for number, name in enumerate(tried):
             problem = Path(folder, f"{number}.error")
             text = problem.read_text() if problem.exists() else ""
-            require(not text, f"{name}: a model file with it cannot be loaded in a fresh process: {text}")
+            refused = f"{name}: a model file with it cannot be loaded in a fresh process: {text}"
+            require(not text, refused, "what build() makes depends on more than the fields and the shape of its input")
             got = np.load(os.path.join(folder, f"{number}.out.npy"), allow_pickle=False)
             what = f"{name}: its prediction in a fresh process, from a model file"
             require_same_bits(got, expected[name], what, likely.STATE)
@@ -67,7 +68,8 @@ def _run(folder):
     command = [sys.executable, "-P", "-m", "plugrad.testing.fresh", folder]  # -P: no folder here is a package
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=SECONDS, check=False)
     said = " ".join(done.stderr.split())[-300:]
-    require(done.returncode == 0, f"a fresh process that loads the models ended with status {done.returncode}: {said}")
+    ended = f"a fresh process that loads the models ended with status {done.returncode}: {said}"
+    require(done.returncode == 0, ended, "a kernel writes beyond an array, or the package ends the process")
 
 
 def main(folder):

@@ -42,10 +42,11 @@ def check_gradient(function, *args, argument=None, tolerance=1e-6):
     compare_gradient(lambda: function(*leaves), named, tolerance, name_of(function))
 
 
-def compare_gradient(evaluate, leaves, tolerance, where):
+def compare_gradient(evaluate, leaves, tolerance, where, needed=True):
     """Hold the gradients of the Tensor that evaluate() makes against differences.
 
-    leaves: (name, Tensor) pairs whose arrays are changed in place and put back.
+    leaves: (name, Tensor) pairs whose arrays are changed in place and put back. needed: False where one of them may
+    have no gradient, if the differences are 0.
     """
     for _, leaf in leaves:
         leaf.grad = None
@@ -60,11 +61,12 @@ def compare_gradient(evaluate, leaves, tolerance, where):
         return float((evaluate().data * weights).sum())
 
     for name, leaf in leaves:
-        require(leaf.grad is not None, f"{where}: {name} got no gradient", "forward does not use it by an op")
-        shape = leaf.grad.shape
+        require(leaf.grad is not None or not needed, f"{where}: {name} got no gradient", likely.UNUSED)
+        gradient = np.zeros(leaf.shape) if leaf.grad is None else np.array(leaf.grad)
+        shape = gradient.shape
         wrong = f"{where}: the gradient of {name} has shape {shape}, not {leaf.shape}"
         require(shape == leaf.shape, wrong, "what was broadcast has to be summed back in its gradient")
-        _compare_one(combined, name, leaf.data, np.array(leaf.grad), tolerance, noise, where, result.shape)
+        _compare_one(combined, name, leaf.data, gradient, tolerance, noise, where, result.shape)
 
 
 def _compare_one(combined, name, array, gradient, tolerance, noise, where, result_shape):

@@ -4,20 +4,16 @@ import contextlib
 import copy
 import dataclasses
 import json
-import math
-import os
-import time
 
 import numpy as np
 
-from plugrad import threads
 from plugrad.configuration import describe, restore
 from plugrad.errors import LookupFailed
-from plugrad.mode import predicting, recording, training
-from plugrad.ops import mse
+from plugrad.mode import mode, predicting, recording, training
+from plugrad.ops import concat, mse, reshape
 from plugrad.plugins import registry
 from plugrad.tensor import Tensor
-from plugrad.testing import behaviour, likely
+from plugrad.testing import behaviour, likely, races
 from plugrad.testing.gradient import (
     as_float,
     compare_gradient,
@@ -25,14 +21,9 @@ from plugrad.testing.gradient import (
     require_close,
     require_same_bits,
 )
-from plugrad.testing.order import require_same_in_any_order
 
 FLOAT32_TOLERANCE = 1e-4
-# Numbers in the batch that is run on one and on two threads: enough for kernels to share the work.
-LARGE, MOST_ROWS = 80_000, 20_000
 TRAINING_STEPS = 20
-# Runs on two threads: a quick layer is run often.
-LEAST_RUNS, MOST_RUNS, RUN_SECONDS = 2, 60, 0.2
 
 
 def check_layer(layer, input_shape=None, sample=None, tolerance=1e-6, names=None):
@@ -56,10 +47,11 @@ def check_layer(layer, input_shape=None, sample=None, tolerance=1e-6, names=None
 
     Raises AssertionError for the first of these that does not hold.
     """
-    if sample is None:
+    drawn = sample is None
+    if drawn:
         require(input_shape is not None, "check_layer: give an input_shape or a sample")
         sample = np.random.default_rng(5).normal(size=(3, *input_shape))
-    case = _Case(layer, np.asarray(sample), names or registry())
+    case = Case(layer, np.asarray(sample), names or registry(), drawn)
     case.check_untouched()
     case.check_repeats()  # before the gradients: differences of what is drawn anew each time say nothing
     case.check_gradients(tolerance)
@@ -67,7 +59,7 @@ def check_layer(layer, input_shape=None, sample=None, tolerance=1e-6, names=None
     case.check_rows()
     case.check_fields()
     case.check_configuration()
-    case.check_threads()
+    races.check_threads(case)
     behaviour.check_naive(case)
     behaviour.check_outputs(case)
     behaviour.check_sizes(case)
@@ -77,11 +69,14 @@ def check_layer(layer, input_shape=None, sample=None, tolerance=1e-6, names=None
     case.check_trains()
 
 
-class _Case:
-    """A layer, a batch for it, and ways to run the two together."""
+class Case:
+    """A layer, a batch for it, and ways to run the two together.
 
-    def __init__(self, layer, sample, names):
-        self.layer, self.sample, self.names = layer, sample, names
+    drawn: whether the batch is of random numbers, so that any others will do.
+    """
+
+    def __init__(self, layer, sample, names, drawn):
+        self.layer, self.sample, self.names, self.drawn = layer, sample, names, drawn
         self.where = type(layer).__name__
 
     def made(self, dtype, layer=None, stir=True):
@@ -94,6 +89,13 @@ class _Case:
             p.data += (0.1 * rng.normal(size=p.shape)).astype(dtype)
         return made
 
+    def large_batch(self, rows):
+        """So many samples in float32: those of the batch over and over, or new ones."""
+        shape = (rows, *self.sample.shape[1:])
+        if self.drawn:
+            return np.random.default_rng(19).normal(size=shape).astype(np.float32)
+        return np.resize(as_float(self.sample, np.float32), shape)
+
     def run(self, layer, batch, in_training):
         """The output, recorded; in training always with the same seed and step."""
         with _no_draws(self.where), training(3, 5) if in_training else predicting(), recording():
@@ -104,6 +106,13 @@ class _Case:
             "it uses .data or NumPy where a function of plugrad would do",
         )
         return output
+
+    def run_with_penalty(self, layer, batch, in_training):
+        """The output; where the layer adds to the loss, in one row with that behind it."""
+        with training(3, 5) if in_training else predicting(), recording():
+            output = layer(batch)
+            penalty = mode.training.added if in_training else None
+            return output if penalty is None else concat([reshape(output, (-1,)), reshape(penalty, (1,))])
 
     def results(self, layer, batch, in_training, run=None):
         """{name: array}: the output, and for a fixed random seed gradient those of the input and of the parameters.
@@ -146,7 +155,9 @@ class _Case:
             where = f"{self.where} in {'training' if in_training else 'prediction'}"
             with _kept_states(layer):
                 if leaves:
-                    compare_gradient(lambda t=in_training: self.run(layer, batch, t), leaves, tolerance, where)
+                    compare_gradient(
+                        lambda t=in_training: self.run_with_penalty(layer, batch, t), leaves, tolerance, where, False
+                    )
 
     def check_float32(self):
         narrow, wide = self.made(np.float32), self.made(np.float64)
@@ -243,24 +254,6 @@ class _Case:
             # Of one layer too: a generator of its own begins alike in two.
             self._same(one, one, in_training, "a second run of it with one seed", likely.RANDOM)
 
-    def check_threads(self):
-        rows = min(math.ceil(LARGE / max(math.prod(self.sample.shape[1:]), 1)), MOST_ROWS)
-        batch = np.resize(as_float(self.sample, np.float32), (rows, *self.sample.shape[1:]))
-        layer = self.made(np.float32)
-        require_same_in_any_order(lambda: self.results(layer, batch, in_training=True), self.where)
-        if (os.cpu_count() or 1) < 2:
-            return
-        with thread_count(1):
-            alone = self.results(layer, batch, in_training=True)
-        begin = time.perf_counter()
-        for number in range(MOST_RUNS):  # a race shows now and then
-            if number >= LEAST_RUNS and time.perf_counter() - begin > RUN_SECONDS:
-                break
-            with thread_count(2):
-                for name, array in self.results(layer, batch, in_training=True).items():
-                    what = f"{self.where}, {name} of {rows} samples on 2 threads"
-                    require_same_bits(array, alone[name], what, likely.RACE)
-
     def check_trains(self):
         layer = self.made(np.float64, stir=False)
         if not layer.store.parameters:
@@ -312,14 +305,3 @@ def _kept_states(layer):
     finally:
         for (state, _), value in zip(before, copies, strict=True):
             state.value = value
-
-
-@contextlib.contextmanager
-def thread_count(count):
-    """A context in which kernels use `count` threads."""
-    before = threads.get_threads()
-    threads.set_threads(count)
-    try:
-        yield
-    finally:
-        threads.set_threads(before)

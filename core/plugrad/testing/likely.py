@@ -16,6 +16,7 @@ MASK = "the mask is not used everywhere: in the value, in what it is divided by,
 ALIAS = "it returns the same array every time: make a new one in each call"
 INEXACT = "a difference of near numbers, or a sum of many, is formed in float32: rearrange it, or sum in float64"
 LAYOUT = "it reads memory as if it were C-contiguous: np.ascontiguousarray(x) before a kernel sees it"
+UNUSED = "forward does not use it by an op"
 EMPTY = "a batch without samples is not thought of: a maximum of nothing, a reshape with -1"
 GENERATOR = "it draws from np.random, or from nothing: use the rng that it is given, and nothing else"
 OBSERVED = "begin() does not set back everything that observe() changes"

@@ -9,7 +9,7 @@ from plugrad.mode import recording
 from plugrad.tensor import Tensor
 from plugrad.testing import likely
 from plugrad.testing.gradient import as_float, compare_gradient, require, require_close, require_same_bits
-from plugrad.testing.order import require_same_in_any_order
+from plugrad.testing.races import require_same_in_any_order
 
 COPIES = 16  # of the batch: sums of a few numbers may round alike in any order
 WEIGHTS = "the weights are left out of the gradient, or of what the sum is divided by"

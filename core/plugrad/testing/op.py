@@ -11,7 +11,7 @@ from plugrad.ops import transpose
 from plugrad.tensor import Tensor
 from plugrad.testing import likely
 from plugrad.testing.gradient import as_float, compare_gradient, require, require_close, require_same_bits
-from plugrad.testing.order import require_same_in_any_order
+from plugrad.testing.races import require_same_in_any_order
 
 FLOAT32_TOLERANCE = 2e-5
 REFUSALS = (PlugradError, ValueError, IndexError)

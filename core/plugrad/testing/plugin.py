@@ -2,9 +2,12 @@
 
 import importlib.metadata
 import inspect
+import traceback
+from pathlib import Path
 
 import numpy as np
 
+import plugrad
 from plugrad.errors import PlugradError
 from plugrad.initializer import Initializer
 from plugrad.layer import Layer
@@ -18,7 +21,8 @@ from plugrad.testing.gradient import require
 from plugrad.testing.layer import check_layer
 from plugrad.testing.loss import check_loss
 from plugrad.testing.op import check_op
-from plugrad.testing.training import check_initializer, check_optimizer, check_schedule
+from plugrad.testing.optimizer import check_optimizer
+from plugrad.testing.schedule import check_initializer, check_schedule
 
 
 def check_plugin(plugin):
@@ -131,7 +135,14 @@ def _named(name, check, entry, names):
     except AssertionError as error:
         raise AssertionError(f"{name}: {error}") from error
     except Exception as error:
-        raise AssertionError(f"{name}: {type(error).__name__}: {error}") from error
+        raise AssertionError(f"{name}: {type(error).__name__}: {error}{_place(error)}") from error
+
+
+def _place(error):
+    """Where in the author's own files an error was raised, or nothing."""
+    own = str(Path(plugrad.__file__).parent)
+    found = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((own, "<"))]
+    return f" ({Path(found[-1].filename).name}, line {found[-1].lineno}: {found[-1].line})" if found else ""
 
 
 def example_of(cls, rest=()):

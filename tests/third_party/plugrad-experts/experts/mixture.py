@@ -20,13 +20,16 @@ class MixtureOfExperts(pg.Layer):
 
     (batch, ..., features) -> the same shape. Each of `experts` experts is features → hidden → features with relu. An
     expert sees only the rows that chose it. noise: in training, the deviation of what is added to the gate's logits, so
-    that all experts are tried (their "noisy top-k gating").
+    that all experts are tried (their "noisy top-k gating"). balance: in training the loss grows by this much, times the
+    number of experts, times the sum over experts of the share of rows that ask it and its mean probability: least, 1,
+    where all are asked alike (Fedus et al. 2021, equation 4).
     """
 
     experts: int = 8
     hidden: int = 32
     active: int = 2
     noise: float = 0.0
+    balance: float = 0.0
 
     def __post_init__(self):
         if not 1 <= self.active <= self.experts or self.hidden < 1:
@@ -42,6 +45,10 @@ class MixtureOfExperts(pg.Layer):
         rows = pg.reshape(x, (-1, x.shape[-1]))
         logits = rows @ self.gate
         chosen = self._chosen(logits.data)
+        if self.balance and len(rows.data):
+            shares = np.bincount(chosen.ravel(), minlength=self.experts) / chosen.size
+            likely = pg.mean(pg.softmax(logits, axis=-1), axis=0)
+            pg.add_loss(pg.sum(likely * shares.astype(x.dtype)) * (self.balance * self.experts))
         places = np.arange(len(rows.data))[:, None]
         if self.active == 1:  # the softmax of one logit is 1 whatever it is, and would teach the gate nothing
             weights = pg.getitem(pg.softmax(logits, axis=-1), (places, chosen))

@@ -8,9 +8,9 @@ import pytest
 
 import plugrad as pg
 from plugrad import kernel, prange, testing
-from plugrad.testing import order
 from plugrad.testing import plugin as checks
-from plugrad.testing.layer import _Case
+from plugrad.testing import races
+from plugrad.testing.layer import Case
 
 RACE = "with the iterations of prange in another order: the bits differ, .*iterations of prange write to one place"
 rng = np.random.default_rng(0)
@@ -91,13 +91,13 @@ def test_what_is_written_once_is_the_same_in_any_order():
         _scratch_of_all(np.arange(1000.0), np.empty(1), out)
         return {"out": out}
 
-    order.require_same_in_any_order(lambda: results(False), "scratch")
+    races.require_same_in_any_order(lambda: results(False), "scratch")
 
 
 def test_kernels_run_as_always_afterwards():
     x = rng.normal(size=1000).astype(np.float32)
     before = total(x)
-    with order.iterations("backwards"):
+    with races.iterations("backwards"):
         backwards = total(x)
     assert backwards != before
     assert total(x) == before
@@ -110,11 +110,11 @@ OWN = [n for n in pg.registry().names("layers") if type(pg.registry().get("layer
 @pytest.mark.parametrize("name", OWN)
 def test_plugrads_own_kernels(name, monkeypatch):
     """All layers' checks of threads once more, with plugrad's kernels too in either order."""
-    monkeypatch.setattr(order, "ROOMS", frozenset())
+    monkeypatch.setattr(races, "ROOMS", frozenset())
     monkeypatch.setattr(checks, "check_layer", lambda layer, *args, **more: _in_order(layer, *args, **more))
     checks.CHECKS["register_layers"](pg.registry().get("layers", name), pg.registry())
 
 
 def _in_order(layer, input_shape=None, sample=None, tolerance=None, names=None):
     sample = np.random.default_rng(5).normal(size=(3, *input_shape)) if sample is None else np.asarray(sample)
-    _Case(layer, sample, names or pg.registry()).check_threads()
+    races.check_threads(Case(layer, sample, names or pg.registry(), drawn=False))
