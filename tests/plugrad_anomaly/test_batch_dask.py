@@ -52,6 +52,8 @@ def folder(tmp_path_factory):
     command = ["anomaly", "train", str(folder / "good.log"), "--epochs", "2", "--model"]
     assert main([*command, str(folder / "windows.model"), "--window-lines", "4"]) == 0
     assert main([*command, str(folder / "sessions.model"), "--group-by", r"\bs\d+"]) == 0
+    reader = ["--window-lines", "4", "--reader", "jsonlines"]  # what is no JSON comes out as it is
+    assert main([*command, str(folder / "journal.model"), *reader]) == 0
     for number in range(UNITS):
         (folder / f"{number}.log").write_text(log_text(300, number).replace("end s77", f"lost s{number}"))
     return folder
@@ -80,8 +82,9 @@ def score(folder, monkeypatch):
     return run
 
 
-def test_the_same_bytes_as_on_one_machine(cluster, score):
-    assert score("sessions.model", "--dask", cluster.address) == score("sessions.model")
+@pytest.mark.parametrize("model", ["sessions.model", "journal.model"])
+def test_the_same_bytes_as_on_one_machine(cluster, score, model):
+    assert score(model, "--dask", cluster.address) == score(model)
 
 
 def test_a_file_that_a_worker_cannot_score(cluster, score, folder, capsys):

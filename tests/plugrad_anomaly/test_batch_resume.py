@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+import json
 import os
 import random
 import shutil
@@ -24,10 +25,14 @@ def trained(tmp_path_factory):
     command = ["anomaly", "train", str(folder / "good.log"), "--epochs", "2", "--model"]
     assert main([*command, str(folder / "sessions.model"), "--group-by", r"\bs\d+"]) == 0
     assert main([*command, str(folder / "windows.model"), "--window-lines", "4"]) == 0
+    reader = ["--window-lines", "4", "--reader", "jsonlines"]
+    assert main([*command, str(folder / "journal.model"), *reader]) == 0
     for name, seed in (("a.log", 3), ("b.log", 4)):
         text = log_text(1400, seed).replace("read s77 ", "what is s77 ").replace("end s401", "lost s401")
         (folder / name).write_text(text)
         (folder / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
+        records = "".join(json.dumps({"level": "INFO", "msg": line}) + "\n" for line in text.splitlines())
+        (folder / f"{name}.jsonl.gz").write_bytes(gzip.compress(records.encode()))
     return folder
 
 
@@ -61,6 +66,8 @@ QUICK = [
     ("windows", ".gz", "jsonl", 2),
     ("sessions", "", "jsonl", 1),
     ("sessions", ".gz", "csv", 1),
+    ("journal", ".jsonl.gz", "csv", 1),
+    ("journal", ".jsonl.gz", "jsonl", 2),
 ]
 
 
