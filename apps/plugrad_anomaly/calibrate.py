@@ -18,6 +18,10 @@ MOST_SHAPE = 0.5
 LEAST_SCALE = 0.25
 # Equal parts that the range of the held-out scores is cut into, to find a rank quickly.
 PARTS = 8192
+# No score is higher.
+MOST = 1e9
+# Raw scores that differ by less than this share of them are the same.
+TIE = 1e-5
 
 
 class Calibration:
@@ -50,15 +54,18 @@ class Calibration:
         prior = float(np.clip(body, self.least if least is None else least, most))
         self.scale, self.shape = _pareto(excess, prior) if scale is None else (scale, 0.0)
 
+    @np.errstate(over="ignore", invalid="ignore")  # of a damaged file; what is not finite is told where it is used
     def __call__(self, raw):
         """Calibrated scores for raw ones: float64 of the same shape; never negative, increasing with the raw score."""
-        raw = np.asarray(raw, np.float64)
+        # What is equal but for rounding is a tie: it may have been computed beside other rows, or on another machine.
+        raw = raw - TIE * np.abs(np.asarray(raw, np.float64))
         counted = self._counted(np.minimum(raw, self.start))
         excess = np.maximum(raw - self.start, 0)
         beyond = excess / self.scale
         beyond = np.log1p(self.shape * beyond) / self.shape if self.shape else beyond
         rising = counted + excess / (self.least * np.log(10))
-        return np.where(raw > self.start, np.minimum(self.tail_score + beyond / np.log(10), rising), counted)
+        beyond = np.minimum(self.tail_score + beyond / np.log(10), np.minimum(rising, MOST))
+        return np.where(raw > self.start, beyond, counted)
 
     def _counted(self, raw):
         """-log10 of the share of held-out rows that score at least raw, which none of them exceeds."""

@@ -55,32 +55,35 @@ class Detector:
         self.calibrations, self.total, self.held_out = {}, None, None
 
     @classmethod
-    def fit(cls, matrix, blocks, floors, train, contamination=0.0, compressed=False):
+    def fit(cls, matrix, blocks, floors, train, contamination=0.0, compressed=False, raw_of=None):
         """Learn from rows in the order of time, almost all of which are normal.
 
         matrix: float32 (rows, columns), NaN for missing. floors: float64 (columns,), the least deviation to divide by.
         train: function (training rows, held-out rows) -> model, on standardised columns of the block "pattern", or on
         the int64 tokens of the block "sequence". contamination: the share of rows that may be odd; above 0 it trains
         twice, the second time without the share that scored worst, which does not count in the calibration either.
+        raw_of: function (detector, first row) -> raw scores of some blocks for the rows from there on, where scoring
+        will not use the matrix for them either: what is a tie in scoring is to be one in the calibration.
         """
         held = held_out_rows(len(matrix))
         kept = np.ones(len(matrix), bool)
         if contamination:
-            first = cls.fit(matrix, blocks, floors, train, compressed=compressed)
+            first = cls.fit(matrix, blocks, floors, train, compressed=compressed, raw_of=raw_of)
             scores = first.score(matrix)[0]
             for part in (slice(None, -held), slice(-held, None)):
                 kept[part] = scores[part] <= np.quantile(scores[part], 1 - contamination)
         fitted, rest = matrix[:-held][kept[:-held]], matrix[-held:]
         detector = cls(blocks, measure(fitted, floors), None, compressed)
         detector.model = train(*(detector._model_input(part) for part in (fitted, rest[kept[-held:]])))
-        odd = detector.oddities(rest)
-        normal = odd[kept[-held:]]
+        raw = detector.raw_scores(detector.oddities(rest))
+        raw |= {} if raw_of is None else raw_of(detector, len(matrix) - held)
+        normal = kept[-held:]
         for name in detector.blocks:
             if name not in PROBABILITIES:
-                values = matrix[kept] if name in LEFT_OUT else normal
-                detector.calibrations[name] = detector._calibration(detector._block_score(values, name), name)
-        calibrated = detector._calibrated(odd)
-        detector.total = Calibration(detector._oddest(calibrated)[kept[-held:]], scale=1.0)
+                known = detector._block_score(matrix[kept], name) if name in LEFT_OUT else raw[name][normal]
+                detector.calibrations[name] = detector._calibration(known, name)
+        calibrated = detector._calibrated(raw)
+        detector.total = Calibration(detector._oddest(calibrated)[normal], scale=1.0)
         detector.held_out = np.sort(detector._total(calibrated))
         return detector
 
@@ -89,29 +92,50 @@ class Detector:
         odd = np.zeros(matrix.shape, np.float32)
         for name, columns in self.blocks.items():
             place = _as_slice(columns)
-            part = matrix[:, place]
-            if name == SEQUENCE:
-                odd[:, place] = token_surprises(self.model, tokens_of(part))
-            elif name in SURPRISES:
-                odd[:, place] = part
-            elif name == PATTERN and SEQUENCE not in self.blocks:
-                rows = scaled_rows(part, self.scaling, columns)
-                odd[:, place] = squares(rows, self.model.predict(rows), part)
-            else:
-                distances = squares(scaled_rows(part, self.scaling, columns), None, part)
-                if name in USUAL:  # of many columns some are always a little off: only what is beyond counts
-                    distances = np.maximum(np.sqrt(distances) - USUAL[name], 0) ** 2
-                # The columns beside the pattern have heavy tails: one large value should not outweigh everything.
-                odd[:, place] = distances if name == PATTERN else np.log1p(distances)
+            odd[:, place] = self._odd(name, matrix[:, place])
         return odd
+
+    def _odd(self, name, part):
+        """How odd each value in the columns of a block is."""
+        if name == SEQUENCE:
+            return token_surprises(self.model, tokens_of(part))
+        if name in SURPRISES:
+            return part
+        rows = scaled_rows(part, self.scaling, self.blocks[name])
+        if name == PATTERN:
+            return squares(rows, None if SEQUENCE in self.blocks else self.model.predict(rows), part)
+        distances = squares(rows, None, part)
+        if name in USUAL:  # of many columns some are always a little off: only what is beyond counts
+            distances = np.maximum(np.sqrt(distances) - USUAL[name], 0) ** 2
+        # The columns beside the pattern have heavy tails: one large value should not outweigh everything.
+        return np.log1p(distances)
 
     def score(self, matrix):
         """(scores float64 (rows,), Contributions: [row] gives float64 (columns,)), which rank a row's reasons."""
         if not len(matrix):
             return np.empty(0), np.empty(matrix.shape)
         odd = self.oddities(matrix)
-        calibrated = self._calibrated(odd)
+        calibrated = self._calibrated(self.raw_scores(odd))
         return self._total(calibrated), Contributions(odd, self.blocks, calibrated)
+
+    def scores_of(self, raw):
+        """Scores, float64 (rows,), from the raw scores of all blocks."""
+        return self._total(self._calibrated(raw))
+
+    def raw_scores(self, odd):
+        """block -> float64 (rows,), what its calibration is asked about, from `oddities`."""
+        return {name: self._block_score(odd, name) for name in self.blocks}
+
+    def raw_score(self, name, part):
+        """The raw score of a block from its columns of a matrix, float32 (rows, columns of the block)."""
+        odd = self._odd(name, part)
+        return self.compressed_sums(row_sums(odd, np.arange(odd.shape[1])), name)
+
+    def compressed_sums(self, sums, name):
+        """The raw score of a block from the sums of its oddities, float64 (rows,)."""
+        if not np.isfinite(sums).all():
+            raise InputError("the model's errors are no finite numbers: it is damaged, or its training went wrong")
+        return np.log1p(sums) if name == PATTERN and self.compressed else sums
 
     def held_out_scores(self):
         """The calibrated scores of all held-out rows, sorted: float64 (rows,)."""
@@ -125,19 +149,15 @@ class Detector:
         return scaled_rows(matrix[:, _as_slice(columns)], self.scaling, columns)
 
     def _block_score(self, odd, name):
-        scores = row_sums(odd, self.blocks[name])
-        if not np.isfinite(scores).all():
-            raise InputError("the model's errors are no finite numbers: it is damaged, or its training went wrong")
-        return np.log1p(scores) if name == PATTERN and self.compressed else scores
+        return self.compressed_sums(row_sums(odd, self.blocks[name]), name)
 
     def _calibration(self, held_out, name):
         logarithmic = name != PATTERN or self.compressed
         least = 1.0 if name in SURPRISES else None
         return Calibration(held_out, least=least, most=1.0 if logarithmic else np.inf)
 
-    def _calibrated(self, odd):
+    def _calibrated(self, raw):
         """block -> calibrated scores of the rows."""
-        raw = {name: self._block_score(odd, name) for name in self.blocks}
         return {n: r / NATS if n in PROBABILITIES else self.calibrations[n](r) for n, r in raw.items()}
 
     def _oddest(self, calibrated):

@@ -69,9 +69,8 @@ class Ensemble:
         heard = np.isfinite(self.usual)
         self.voices = heard.sum(axis=0).astype(np.float32)
         # Of the members that have a say, the median of a column's usual errors.
-        self.usual_median = (
-            np.nanmedian(np.where(heard, self.usual, np.nan), axis=0) if heard.any(axis=0).all() else None
-        )
+        usual = np.where(heard, self.usual.astype(np.float64), np.nan)
+        self.usual_median = np.nanmedian(usual, axis=0) if heard.any(axis=0).all() else None
         self._masks = [None if seen.all() else seen.astype(np.float32) for seen in self.seen]
 
     @classmethod

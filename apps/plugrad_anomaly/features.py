@@ -10,11 +10,13 @@ Rare templates weigh more, as in the inverse document frequency: columns are div
 presence of a template in a share p of the rows is sqrt(p (1 - p)), down to a floor.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 
 from plugrad.kernel import kernel
+from plugrad_anomaly.detector import PATTERN, SEQUENCE
 from plugrad_anomaly.known_sets import KnownSets
 from plugrad_anomaly.rarity import MOST_COUNT, Rarity
 from plugrad_anomaly.scan import MAX_VALUES
@@ -24,6 +26,13 @@ from plugrad_anomaly.successions import Successions
 
 # A numeric place is a column once it was filled this often in training: fewer tell nothing of what is normal.
 LEAST_VALUES = 20
+BLOCK_OF = {
+    "count": PATTERN, "presence": PATTERN, "value": "values", "gap": "gaps", "rarity": "counts",
+    "succession": "successions", "set": "sets",
+    "silence": "silence", "precedence": "order", "token": SEQUENCE,
+}  # fmt: skip
+"""The block of the detector that the columns of a kind belong to."""
+MOST_ROWS = 2**53  # of a training: beyond it counts are no longer exact in float64
 
 
 @dataclass(frozen=True)
@@ -89,8 +98,8 @@ class LogFeatures:
         self.successions, self.sets = successions, sets
         self.watched, self.length = tuple(watched), length
         width = int(places[:, 1].max()) + 1 if len(places) else 1
-        self._column_of = np.full((templates, width), -1, np.int64)
-        self._column_of[places[:, 0], places[:, 1]] = np.arange(len(places))
+        self.column_of = np.full((templates, width), -1, np.int64)
+        self.column_of[places[:, 0], places[:, 1]] = np.arange(len(places))
 
     @classmethod
     def learn(cls, rows, templates, ordered, watched=(), length=0):
@@ -105,7 +114,7 @@ class LogFeatures:
         sets = KnownSets.learn(counts > 0) if ordered else None
         return cls(templates, kinds, Rarity.learn(counts), successions, sets, watched, length)
 
-    @property
+    @functools.cached_property
     def columns(self):
         """What each column of `matrix` is: list of Column."""
         counted = [Column("count", t) for t in range(self.templates + 1)]
@@ -135,22 +144,31 @@ class LogFeatures:
         values = np.full((rows.size, len(self.places)), np.nan)
         lines = rows.lines
         if values.size:
-            arrays = (lines.template, lines.value_offsets, lines.values, self._column_of)
+            arrays = (lines.template, lines.value_offsets, lines.values, self.column_of)
             _largest_values(rows.offsets, rows.members, *arrays, values)
-        gaps = np.zeros(rows.size)
-        _longest_gaps(rows.offsets, rows.members, lines.timestamp, gaps)
         present = counts > 0
         rarity = self.rarity.surprises(counts, leave_one_out)[0]
-        parts = [np.log1p(counts), present, values, gaps[:, None], rarity[:, None]]
-        if self.successions is not None:
-            parts.append(self.successions.surprises(rows, leave_one_out)[:, None])
-        if self.sets is not None:
-            parts.append(self.sets.surprises(present, leave_one_out)[:, None])
-        if self.watched:
-            parts.append(largest_signals(rows, self.watched))
+        singles = self.singles(rows, rarity, lambda: present, leave_one_out)
+        parts = [np.log1p(counts), present, values, *(column[:, None] for column in singles.values())]
         if self.length:
             parts.append(tokens(rows, self.templates, self.length))
         return np.concatenate(parts, axis=1, dtype=np.float32, casting="unsafe")
+
+    def singles(self, rows, rarity, present, leave_one_out=False):
+        """kind -> float64 (rows,), the columns of which there is one of a kind, in their order in `matrix`.
+
+        rarity: the surprises of `Rarity`. present: gives bool (rows, templates + 1), asked for where sets are known.
+        """
+        gaps = np.zeros(rows.size)
+        _longest_gaps(rows.offsets, rows.members, rows.lines.timestamp, gaps)
+        found = {"gap": gaps, "rarity": rarity}
+        if self.successions is not None:
+            found["succession"] = self.successions.surprises(rows, leave_one_out)
+        if self.sets is not None:
+            found["set"] = self.sets.surprises(present(), leave_one_out)
+        if self.watched:
+            found |= dict(zip(self.watched, largest_signals(rows, self.watched).T, strict=True))
+        return found
 
     def state(self):
         """(JSON-able mapping, arrays) from which `from_state` makes the same features."""
@@ -181,10 +199,15 @@ class LogFeatures:
         if state["sets"]:
             members, counts = arrays["known_sets"], arrays["set_counts"]
             fitting = counts.ndim == 1 and members.shape == (counts.size, templates + 1)
-            if not fitting or counts.dtype != np.int64 or not (counts > 0).all():
+            whole = fitting and counts.dtype == np.int64 and (counts > 0).all() and counts.sum(dtype=float) < MOST_ROWS
+            if not whole:
                 raise ValueError("its known sets are not those of its templates")
             sets = KnownSets(members.astype(bool), counts)
         reached = arrays["counts_reached"]
-        if reached.shape != (templates + 1, MOST_COUNT + 1) or reached.dtype != np.int64 or (reached < 0).any():
+        if (
+            reached.shape != (templates + 1, MOST_COUNT + 1)
+            or reached.dtype != np.int64
+            or not (reached.view(np.uint64) < MOST_ROWS).all()
+        ):
             raise ValueError("its counts are not those of its templates")
         return cls(templates, places, Rarity(reached), successions, sets, state["watched"], length)

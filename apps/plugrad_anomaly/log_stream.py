@@ -12,8 +12,9 @@ from plugrad_anomaly.scan import ScannedLines
 from plugrad_anomaly.scored import ScoredRows
 from plugrad_anomaly.signals import Watcher
 
-# Cells of the matrix that rows are scored in, and how many such blocks are remembered for explanations.
+# Cells of a matrix that rows are looked at in, how many such are remembered, and rows without a matrix.
 BLOCK_CELLS, BLOCKS_KEPT = 1 << 20, 4
+SPARSE_ROWS = 4096
 
 
 class PreparedLines(NamedTuple):
@@ -89,8 +90,7 @@ class LogStream:
 
     def _scored(self, rows):
         detector = self.detector
-        blocks = _Blocks(detector, rows)
-        scores = blocks.scores()
+        evidence = _Evidence(detector, rows)
         lines = rows.lines
         first = rows.members[rows.offsets[:-1]]
         last = first
@@ -102,41 +102,51 @@ class LogStream:
         texts = detector.templates.texts + self.novel.texts
         scored = ScoredRows(
             [rows.files[f] for f in lines.file[first]], lines.line_number[first], lines.line_number[last], rows.key,
-            lines.timestamp[first], scores, LogExplainer(detector, rows, blocks, texts),
+            lines.timestamp[first], evidence.scores(), LogExplainer(detector, rows, evidence, texts),
             members=lambda row: lines.line_number[rows.members[rows.offsets[row] : rows.offsets[row + 1]]],
         )  # fmt: skip
         return scored if detector.muted is None else detector.muted.quieted(scored)
 
 
-class _Blocks:
-    """Rows scored some hundred at a time: beside thousands of templates the matrix of all would fill the memory.
+class _Evidence:
+    """Rows scored some at a time: beside thousands of templates the matrix of all would fill the memory.
 
-    `blocks[row]` are the contributions to a row's score. Where there are many rows they are made again when they are
-    asked for, which is seldom: only rows above the threshold are explained.
+    `evidence[row]` are the contributions to a row's score. They are made when they are asked for, which is seldom: only
+    rows above the threshold are explained.
     """
 
-    def __init__(self, detector, rows):
-        self.detector, self.rows = detector, rows
-        self.size = max(1, BLOCK_CELLS // len(detector.features.columns))
-        self._kept = {}  # block -> Contributions
+    def __init__(self, owner, rows):
+        self.owner, self.rows = owner, rows
+        self.size = max(1, BLOCK_CELLS // len(owner.features.columns))
+        self._scores = self._all_scores()
+        self._known = {}  # first row -> (the rows that were looked at with it, their Contributions)
 
     def scores(self):
         """The calibrated scores of all rows: float64 (rows,)."""
-        count = -(-self.rows.size // self.size)
-        return np.concatenate([np.empty(0), *(self._scored(block)[0] for block in range(count))])
+        return self._scores
+
+    def _all_scores(self):
+        sparse, detector = self.owner.sparse, self.owner.detector
+        size = self.size if sparse is None else SPARSE_ROWS
+        parts = [self.rows.part(low, min(low + size, self.rows.size)) for low in range(0, self.rows.size, size)]
+        if sparse is None:
+            found = [detector.score(self.owner.features.matrix(part))[0] for part in parts]
+        else:
+            found = [detector.scores_of(sparse.raw_scores(part)) for part in parts]
+        return np.concatenate([np.empty(0), *found])
 
     def __getitem__(self, row):
-        block, place = divmod(int(row), self.size)
-        found = self._kept.get(block)
-        return (self._scored(block)[1] if found is None else found)[place]
-
-    def _scored(self, block):
-        part = self.rows.part(block * self.size, min((block + 1) * self.size, self.rows.size))
-        found = self.detector.detector.score(self.detector.features.matrix(part))
-        if len(self._kept) == BLOCKS_KEPT:
-            del self._kept[min(self._kept)]
-        self._kept[block] = found[1]
-        return found
+        for rows, contributions in self._known.values():
+            place = int(np.searchsorted(rows, row))
+            if place < rows.size and rows[place] == row:
+                return contributions[place]
+        # Who asks for one row will ask for those after it that are as odd.
+        rows = row + np.flatnonzero(self._scores[row:] >= self._scores[row])[: self.size]
+        matrix = self.owner.features.matrix(self.rows.chosen(rows))
+        if len(self._known) == BLOCKS_KEPT:
+            del self._known[min(self._known)]
+        self._known[row] = rows, self.owner.detector.score(matrix)[1]
+        return self._known[row][1][0]
 
 
 def _named(prefix, arrays):

@@ -2,20 +2,15 @@
 
 import numpy as np
 
-from plugrad_anomaly.detector import PATTERN, SEQUENCE, Detector, held_out_rows
-from plugrad_anomaly.features import LogFeatures
+from plugrad_anomaly.detector import Detector, held_out_rows
+from plugrad_anomaly.features import BLOCK_OF, LogFeatures
 from plugrad_anomaly.rows import Rows
 from plugrad_anomaly.sequence import tokens_length
 from plugrad_anomaly.signals import SIGNALS, Watch, Watcher, clock_of, is_timed
+from plugrad_anomaly.sparse import SparseScorer
 
 # The least deviation to divide a column by, in its own units: logarithms of counts, values and seconds.
 FLOORS = {"count": 0.1, "presence": 0.1, "value": 0.05, "gap": 0.1}
-BLOCK_OF = {
-    "count": PATTERN, "presence": PATTERN, "value": "values", "gap": "gaps", "rarity": "counts",
-    "succession": "successions", "set": "sets",
-    "silence": "silence", "precedence": "order", "token": SEQUENCE,
-}  # fmt: skip
-
 FILE_BITS = 40  # a place is a file's number, and behind it the line's
 
 
@@ -75,7 +70,13 @@ def fit_rows(rows, seen, templates, ordered, train, contamination=0.0, sequence=
     features = LogFeatures.learn(rows, templates, ordered, watched, length)
     blocks, floors = blocks_of(features)
     matrix = features.matrix(rows, leave_one_out=True)
-    return features, watch, Detector.fit(matrix, blocks, floors, train, contamination, compressed=True)
+
+    def raw_of(detector, first):
+        sparse = SparseScorer.of(features, detector)
+        return {} if sparse is None else sparse.wide_scores(rows.part(first, rows.size))
+
+    fitted = Detector.fit(matrix, blocks, floors, train, contamination, compressed=True, raw_of=raw_of)
+    return features, watch, fitted
 
 
 def blocks_of(features):

@@ -1,5 +1,7 @@
 """Logs through the pipe: read → scan → templates → rows → features → detector."""
 
+import functools
+
 import numpy as np
 
 from plugrad.errors import InputError
@@ -14,6 +16,7 @@ from plugrad_anomaly.read import read_chunks
 from plugrad_anomaly.rows import Rows
 from plugrad_anomaly.scored import score_files
 from plugrad_anomaly.signals import Watch
+from plugrad_anomaly.sparse import SparseScorer
 from plugrad_anomaly.templates import Templates
 
 
@@ -60,6 +63,11 @@ class LogDetector:
         known = times[~np.isnan(times)]
         seconds = float(np.ptp(known)) if known.size else 0.0
         return cls(layout, grouping, templates, features, watch, detector, seconds or None)
+
+    @functools.cached_property
+    def sparse(self):
+        """The SparseScorer, or None where the model is of another form."""
+        return SparseScorer.of(self.features, self.detector)
 
     def units(self, paths):
         """Which files are scored together: each by itself, or all where a session may go on in the next one."""

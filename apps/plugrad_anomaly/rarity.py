@@ -45,6 +45,12 @@ class Rarity:
         _rarest(counts, self._left_out if leave_one_out else self._nats, self._largest, nats, template)
         return nats, template
 
+    def rarest(self, first, template, count):
+        """The largest surprise in nats of each row of `sparse.Present`: float64 (rows,)."""
+        nats = np.zeros(first.size - 1)
+        _rarest_present(first, template, count, self._nats, self._largest, nats)
+        return nats
+
 
 @kernel
 def _count(counts, reached):
@@ -54,14 +60,26 @@ def _count(counts, reached):
 
 
 @kernel
+def _surprise(count, t, table, largest):
+    surprise = table[t, min(int(count), largest[t])]
+    if count > largest[t]:
+        surprise += TAIL_INDEX * np.log(count / largest[t])
+    return surprise
+
+
+@kernel
 def _rarest(counts, table, largest, nats, template):
     # Most templates are not in a row, so that most of the cells are read and no more.
     for row in range(counts.shape[0]):
         for t in range(counts.shape[1]):
-            count = counts[row, t]
-            if count > 0:
-                surprise = table[t, min(int(count), largest[t])]
-                if count > largest[t]:
-                    surprise += TAIL_INDEX * np.log(count / largest[t])
+            if counts[row, t] > 0:
+                surprise = _surprise(counts[row, t], t, table, largest)
                 if surprise > nats[row]:
                     nats[row], template[row] = surprise, t
+
+
+@kernel
+def _rarest_present(first, template, count, table, largest, nats):
+    for row in range(nats.size):
+        for i in range(first[row], first[row + 1]):
+            nats[row] = max(nats[row], _surprise(np.float32(count[i]), template[i], table, largest))

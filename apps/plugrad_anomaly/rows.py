@@ -97,6 +97,13 @@ class Rows(NamedTuple):
         members = self.members[offsets[0] : offsets[-1]]
         return self._replace(offsets=offsets - offsets[0], members=members, key=self.key[first:last])
 
+    def chosen(self, index):
+        """The rows at `index`, int64 (k,), in that order, as Rows of the same lines."""
+        lengths = np.diff(self.offsets)[index]
+        offsets = offsets_of(lengths)
+        source = np.repeat(self.offsets[index] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return self._replace(offsets=offsets, members=self.members[source], key=[self.key[i] for i in index])
+
     def row_of_member(self):
         """The row of each member: int64 (m,)."""
         return np.repeat(np.arange(self.size), np.diff(self.offsets))

@@ -144,6 +144,7 @@ class TabularDetector:
         """The calibrated scores of the held-out rows, sorted: float64 (rows,)."""
         return self.total(self.total.held_out)
 
+    @np.errstate(over="ignore", invalid="ignore")  # of a damaged file: it ends in a score that is capped, or is refused
     def score(self, columns, running=None):
         """(scores, Evidence): float64 (rows,), calibrated, and what `reasons` needs to say why."""
         running = {} if running is None else running

@@ -284,14 +284,9 @@ class DropsAll(Scale):
         return x * self.weight * 0
 
 
-@pg.op(name="checkers.half_gradient")
-def half_gradient(x):
-    return x * 1.0, (lambda g: g * 0.5,)
-
-
 class WrongPenalty(Scale):
     def forward(self, x):
-        pg.add_loss(pg.mean(half_gradient(self.weight) ** 2))
+        pg.add_loss(pg.mean(self.weight * self.weight.data))  # half of the gradient is missing
         return x * self.weight
 
 
