@@ -110,16 +110,22 @@ def slow_values(shop, fault):
 
 
 def silent_stop(shop, fault):
-    """Take away all that a component says for some minutes, and whole the sessions that it had part in."""
-    component, least = (("health", 6), ("queue", 10))[fault.variant % 2]
+    """Take away all that a component says for some minutes, and whole the sessions that it had part in.
+
+    It is silent until its regular report comes again, which is later: the lines until then belong to the fault too.
+    """
+    component, report, least = (("health", "check ok", 6), ("queue", "depth=", 10))[fault.variant % 2]
     minutes = least + shop.rng.randrange(4)
-    inside, outside = [], []
+    end = fault.time + minutes * MINUTE
+    own = [line for line in shop.lines if line.component == component]
+    gone = {line.session for line in own if fault.time <= line.time <= end} - {""}
+    heard = min(line.time for line in own if line.time > end and line.text.startswith(report))
+    kept = []
     for line in shop.lines:
-        (inside if fault.time <= line.time <= fault.time + minutes * MINUTE else outside).append(line)
-    gone = {line.session for line in inside if line.component == component} - {""}
-    kept = [line for line in inside if line.component != component and line.session not in gone]
-    shop.lines = [line for line in outside if line.session not in gone]
-    shop.lines += [line._replace(fault=fault.number) for line in kept]
+        if line.session not in gone and not (line.component == component and fault.time <= line.time <= end):
+            silent = fault.time <= line.time < heard
+            kept.append(line._replace(fault=fault.number) if silent else line)
+    shop.lines = kept
     fault.description = f"nothing from {component} for {minutes} minutes"
 
 

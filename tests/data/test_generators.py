@@ -19,6 +19,11 @@ make_sensors = importlib.import_module("make_sensors")
 STAMP = re.compile(r"2024-05-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (INFO|WARN|ERROR) (\w+) ")
 
 
+def seconds(line):
+    hours, minutes, rest = line[11:23].split(":")
+    return 3600 * int(hours) + 60 * int(minutes) + float(rest)
+
+
 def rows(text):
     return list(csv.DictReader(io.StringIO(text)))
 
@@ -175,13 +180,16 @@ def test_slow_values_are_far_above_the_normal_ones(log, train_log):
         assert len(slow) > 0.8 * len(durations(label["lines"]))
 
 
-def test_a_silent_component_says_nothing(log):
+def test_a_silent_component_says_nothing_and_is_silent_until_its_report_comes_again(log):
+    reports = {"health": "health check ok", "queue": "queue depth="}
     for label in of_kind(log, "silent_stop"):
-        component = label["description"].split()[2]
-        said = {found[2] for line in label["lines"] if (found := STAMP.match(line))}
-        assert component in ("health", "queue")
-        assert component not in said
-        assert len(said) >= 1
+        _, _, component, _, minutes, _ = label["description"].split()
+        stamped = [(seconds(line), found[2]) for line in label["lines"] if (found := STAMP.match(line))]
+        within = {who for time, who in stamped if time < stamped[0][0] + 60 * (int(minutes) - 1)}
+        assert component not in within
+        assert len(within) >= 1
+        assert not any(reports[component] in line for line in label["lines"])
+        assert reports[component] in log[0][int(label["last_line"])]
 
 
 def test_readings_have_the_promised_form(sensors):
