@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 import plugrad as pg
-from plugrad.kernel import kernel, prange
+from plugrad_anomaly import sparse_kernels as kernels
 from plugrad_anomaly.detector import PATTERN, SEQUENCE, USUAL
 from plugrad_anomaly.features import BLOCK_OF
 from plugrad_anomaly.oddities import LIMIT
@@ -21,8 +21,6 @@ from plugrad_layers.activations import ACTIVATIONS
 from plugrad_layers.average import Average
 
 VALUES = "values"
-# With fewer columns the matrix is quicker.
-WIDE = 512
 
 
 class Present(NamedTuple):
@@ -41,7 +39,7 @@ class Present(NamedTuple):
         template, count = (np.empty(rows.members.size, np.int32) for _ in range(2))
         first = np.zeros(rows.size + 1, np.int64)
         counter = np.zeros(templates + 1, np.int32)
-        _present(rows.offsets, rows.members, rows.lines.template, counter, first, template, count)
+        kernels.present(rows.offsets, rows.members, rows.lines.template, counter, first, template, count)
         return cls(first, template[: first[-1]], count[: first[-1]])
 
     def different(self, numbers):
@@ -50,7 +48,7 @@ class Present(NamedTuple):
         numbers: uint64 (templates + 1,), random: rows are told by the sum of theirs, modulo 2^64.
         """
         sums = np.empty(self.first.size - 1, np.uint64)
-        _sums(self.first, self.template, self.count, numbers, sums)
+        kernels.sums(self.first, self.template, self.count, numbers, sums)
         _, chosen, like = np.unique(sums, return_index=True, return_inverse=True)
         lengths = np.diff(self.first)[chosen]
         first = offsets_of(lengths)
@@ -77,17 +75,19 @@ class SparseScorer:
         starts = [pg.dense(base[None], weight, bias).data[0] for (weight, bias, _), _, _ in members]
         self._start = np.concatenate(starts)
         share = np.float32(1 / len(members))
-        self._last = np.concatenate([last[0].data for _, _, last in members]).T * share
+        self._last = np.ascontiguousarray(np.concatenate([last[0].data for _, _, last in members]).T * share)
         offset = sum((0 if last[1] is None else last[1].data) for _, _, last in members) * share
         self._offset = np.broadcast_to(offset, base.shape).astype(np.float32)
-        last = np.concatenate([self._last, (self._offset - base)[:, None]], axis=1)
-        self._gram = np.empty((last.shape[1], last.shape[1]))
-        _gram(np.ascontiguousarray(last), self._gram)
+        self._gram, self._back = None, np.ascontiguousarray(self._last.T)
+        if columns.size > self._last.shape[1]:
+            last = np.concatenate([self._last, (self._offset - base)[:, None]], axis=1)
+            self._gram = np.empty((last.shape[1], last.shape[1]))
+            kernels.gram(np.ascontiguousarray(last), self._gram)
 
     @classmethod
     def of(cls, features, detector):
         """The scorer; None for a model that is no mean of autoencoders with a dense first and a linear last layer."""
-        if SEQUENCE in detector.blocks or detector.blocks[PATTERN].size < WIDE:
+        if SEQUENCE in detector.blocks:
             return None
         model = detector.model
         found = []
@@ -121,15 +121,20 @@ class SparseScorer:
         """The sum of the squared errors of each row: float64 (rows,)."""
         rows, half = present.first.size - 1, self._there.size
         change = np.empty((present.template.size, 2), np.float32)
-        _changes(present.template, present.count, self._mean[:half], self._deviation[:half], self._base, self._there,
-                 change)  # fmt: skip
+        scaling = (self._mean[:half], self._deviation[:half], self._base, self._there)
+        kernels.changes(present.template, present.count, *scaling, change)
         first = np.empty((rows, self._weight.shape[1]), np.float32)
-        _first_layer(present.first, present.template, change, self._weight, self._start, first)
-        hidden = np.ascontiguousarray(np.concatenate(list(self._through(first)), axis=1), np.float64)
+        kernels.first_layer(present.first, present.template, change, self._weight, self._start, first)
+        hidden, errors = np.concatenate(list(self._through(first)), axis=1), np.empty(rows)
         with pg.no_grad():
-            products = pg.dense(_with_one(hidden), self._gram, None).data
-        errors = np.empty(rows)
-        _errors(present.first, present.template, change, hidden, products, self._last, self._offset, self._base, errors)
+            if self._gram is None:
+                rebuilt = pg.dense(hidden, self._back, self._offset).data
+                kernels.errors(present.first, present.template, change, rebuilt, self._base, errors)
+            else:
+                hidden = hidden.astype(np.float64)
+                products = pg.dense(_with_one(hidden), self._gram, None).data
+                output = (self._last, self._offset, self._base)
+                kernels.errors_by_gram(present.first, present.template, change, hidden, products, *output, errors)
         return errors
 
     def _through(self, first):
@@ -148,7 +153,7 @@ class SparseScorer:
         scaling = [np.ascontiguousarray(self.detector.scaling[name][columns]) for name in ("mean", "deviation")]
         best, touched, sums = np.full(columns.size, np.nan), np.empty(columns.size, np.int64), np.empty(rows.size)
         arrays = (lines.template, lines.value_offsets, lines.values, self.features.column_of)
-        _value_sums(rows.offsets, rows.members, *arrays, *scaling, USUAL[VALUES], best, touched, sums)
+        kernels.value_sums(rows.offsets, rows.members, *arrays, *scaling, USUAL[VALUES], best, touched, sums)
         return sums
 
 
@@ -165,124 +170,3 @@ def _matrix(present, templates):
     matrix = np.zeros((present.first.size - 1, templates + 1), bool)
     matrix[np.repeat(np.arange(len(matrix)), np.diff(present.first)), present.template] = True
     return matrix
-
-
-@kernel
-def _present(offsets, members, template_of, counter, first, template, count):
-    found = 0
-    for row in range(offsets.size - 1):
-        for m in range(offsets[row], offsets[row + 1]):
-            t = min(template_of[members[m]], counter.size - 1)
-            if counter[t] == 0:
-                template[found] = t
-                found += 1
-            counter[t] += 1
-        for place in range(first[row], found):
-            count[place] = counter[template[place]]
-            counter[template[place]] = 0
-        first[row + 1] = found
-
-
-@kernel
-def _sums(first, template, count, numbers, sums):
-    for row in range(sums.size):
-        sums[row] = 0
-        for i in range(first[row], first[row + 1]):
-            sums[row] += numbers[template[i]] * np.uint64(count[i])
-
-
-@kernel(fastmath=False)
-def _changes(template, count, mean, deviation, base, there, change):
-    """change[i] = by how much the columns of count and presence of template i differ from their base."""
-    half = mean.size
-    for i in prange(template.size):
-        t = template[i]
-        scaled = (np.log1p(np.float32(count[i])) - mean[t]) / deviation[t]
-        change[i, 0] = np.float32(min(max(scaled, -LIMIT), LIMIT)) - base[t]
-        change[i, 1] = there[t] - base[half + t]
-
-
-@kernel
-def _first_layer(first, template, change, weight, start, out):
-    """out[row] = start + the sum over a row's templates of change · weight."""
-    half = weight.shape[0] // 2
-    for row in prange(out.shape[0]):
-        for k in range(out.shape[1]):
-            out[row, k] = start[k]
-        for i in range(first[row], first[row + 1]):
-            t, of_count, of_presence = template[i], change[i, 0], change[i, 1]
-            for k in range(out.shape[1]):
-                out[row, k] += of_count * weight[t, k] + of_presence * weight[half + t, k]
-
-
-@kernel
-def _gram(columns, gram):
-    """gram = columnsᵀ columns, in float64 and always in the same order."""
-    for i in range(gram.shape[0]):
-        for j in range(gram.shape[1]):
-            gram[i, j] = 0.0
-    for row in range(columns.shape[0]):
-        for i in range(gram.shape[0]):
-            value = np.float64(columns[row, i])
-            for j in range(gram.shape[1]):
-                gram[i, j] += value * columns[row, j]
-
-
-@kernel
-def _rebuilt(hidden, weight, offset):
-    total = np.float64(0)
-    for k in range(hidden.size):
-        total += hidden[k] * weight[k]
-    return total + offset
-
-
-@kernel
-def _errors(first, template, change, hidden, products, last, offset, base, errors):
-    half = base.size // 2
-    width = hidden.shape[1]
-    for row in prange(errors.size):
-        total = products[row, width]
-        for k in range(width):
-            total += hidden[row, k] * products[row, k]
-        for i in range(first[row], first[row + 1]):
-            for side in range(2):
-                column = template[i] + side * half
-                rebuilt = _rebuilt(hidden[row], last[column], offset[column])
-                total += change[i, side] * (change[i, side] + 2 * (base[column] - rebuilt))
-        errors[row] = max(total, 0.0)
-
-
-@kernel(fastmath=False)
-def _value_sums(offsets, members, template, value_offsets, values, column_of, mean, deviation, usual, best, touched,
-                sums):  # fmt: skip
-    """sums[row] = how odd the largest numbers of a row are, together; best is NaN throughout, before and after."""
-    for row in range(offsets.size - 1):
-        found = 0
-        for m in range(offsets[row], offsets[row + 1]):
-            line = members[m]
-            if template[line] >= column_of.shape[0]:
-                continue
-            for v in range(value_offsets[line], value_offsets[line + 1]):
-                place = v - value_offsets[line]
-                if place >= column_of.shape[1]:
-                    break
-                column = column_of[template[line], place]
-                if column < 0:
-                    continue
-                value = np.log1p(abs(values[v]))
-                value = -value if values[v] < 0 else value
-                if value != value:
-                    continue
-                if best[column] != best[column]:
-                    touched[found] = column
-                    found += 1
-                if not best[column] >= value:
-                    best[column] = value
-        total = 0.0
-        for k in range(found):
-            column = touched[k]
-            scaled = (np.float64(np.float32(best[column])) - mean[column]) / deviation[column]
-            beyond = max(min(abs(scaled), LIMIT) - usual, 0.0)
-            total += np.log1p(beyond * beyond)
-            best[column] = np.nan
-        sums[row] = total

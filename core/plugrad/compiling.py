@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import time
+from importlib.util import find_spec
 
 _ERASE = "\r\x1b[2K"
 
@@ -38,6 +39,30 @@ def _line(text):
 
 _shown = [_line]
 _watch = None
+
+
+def load_numba():
+    """The module Numba, imported without SciPy: to ask for a BLAS while it starts took it a fifth of its start.
+
+    It asks again when a function that needs one is compiled, as `np.dot` in a kernel does.
+    """
+    import numba
+
+    if "numba.np.arraymath" not in sys.modules:
+        from numba.np import linalg
+
+        asked = getattr(linalg, "ensure_blas", None)
+        linalg.ensure_blas = _require_scipy
+        try:
+            import numba.np.arraymath
+        finally:
+            linalg.ensure_blas = asked
+    return numba
+
+
+def _require_scipy():
+    if find_spec("scipy") is None:
+        raise ImportError("no SciPy")
 
 
 def listen():

@@ -143,8 +143,7 @@ def kernel(function=None, *, fastmath=True, inline=True):
 
 def compiled(kernel, shared_range, inline=False):
     """A compiled form of a kernel, in which `shared_range` takes the place of `prange`."""
-    import numba
-
+    numba = compiling.load_numba()
     compiling.listen()
     parallel = shared_range is numba.prange
     function = kernel.function

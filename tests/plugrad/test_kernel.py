@@ -148,3 +148,37 @@ def test_a_bad_environment_variable_is_named():
     assert (
         "PLUGRAD_THREADS must be a whole number" in python("import plugrad.errors\n" + code, PLUGRAD_THREADS="two")[0]
     )
+
+
+BLAS = """
+import sys
+import numpy as np
+import plugrad as pg
+
+
+@pg.kernel
+def doubled(x, y):
+    for i in range(x.size):
+        y[i] = 2 * x[i]
+
+
+@pg.kernel
+def products(a, b, c):
+    c[...] = np.dot(a, b)
+    c[0, 0] += np.convolve(a[0], b[0])[0]
+
+
+doubled(np.ones(3), np.empty(3))
+print("scipy.linalg" in sys.modules, end=" ")
+a, b, c = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4), np.empty((2, 4))
+products(a, b, c)
+expected = a @ b
+expected[0, 0] += np.convolve(a[0], b[0])[0]
+print(np.array_equal(c, expected))
+"""
+
+
+def test_a_blas_is_loaded_when_a_kernel_needs_it(tmp_path):
+    (tmp_path / "program.py").write_text(BLAS)
+    done = subprocess.run([sys.executable, tmp_path / "program.py"], capture_output=True, text=True, check=True)
+    assert done.stdout == "False True\n"
