@@ -49,22 +49,31 @@ class Column:
 
 
 @kernel
+def column_at(template, place, column_of):
+    """The column of a number's place in lines of a template, -1 for none."""
+    if template >= column_of.shape[0] or place >= column_of.shape[1]:
+        return -1
+    return column_of[template, place]
+
+
+@kernel
+def signed_logarithm(value):
+    """ln(1 + |value|) with the sign of the value."""
+    logarithm = np.log1p(abs(value))
+    return -logarithm if value < 0 else logarithm
+
+
+@kernel
 def _largest_values(offsets, members, template, value_offsets, values, column_of, matrix):
     """matrix[row, column_of[template, place]] = the largest signed logarithm of the numbers there; others stay."""
     for row in range(offsets.size - 1):
         for m in range(offsets[row], offsets[row + 1]):
             line = members[m]
-            if template[line] >= column_of.shape[0]:
-                continue
             for v in range(value_offsets[line], value_offsets[line + 1]):
-                place = v - value_offsets[line]
-                if place >= column_of.shape[1]:
-                    break
-                column = column_of[template[line], place]
+                column = column_at(template[line], v - value_offsets[line], column_of)
                 if column < 0:
                     continue
-                value = np.log1p(abs(values[v]))
-                value = -value if values[v] < 0 else value
+                value = signed_logarithm(values[v])
                 if not matrix[row, column] >= value:  # also where it is still NaN
                     matrix[row, column] = value
 

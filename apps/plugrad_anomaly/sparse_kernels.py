@@ -3,11 +3,13 @@
 import numpy as np
 
 from plugrad.kernel import kernel, prange
+from plugrad_anomaly.features import column_at, signed_logarithm
 from plugrad_anomaly.oddities import LIMIT
 
 
 @kernel
 def present(offsets, members, template_of, counter, first, template, count):
+    """The templates of each row and how often, see `sparse.Present`; counter is 0 throughout, before and after."""
     found = 0
     for row in range(offsets.size - 1):
         for m in range(offsets[row], offsets[row + 1]):
@@ -24,6 +26,7 @@ def present(offsets, members, template_of, counter, first, template, count):
 
 @kernel
 def sums(first, template, count, numbers, sums):
+    """sums[row] = the sum of count · number of its templates, modulo 2^64."""
     for row in range(sums.size):
         sums[row] = 0
         for i in range(first[row], first[row + 1]):
@@ -77,6 +80,7 @@ def _rebuilt(hidden, weight, offset):
 
 @kernel
 def errors_by_gram(first, template, change, hidden, products, last, offset, base, errors):
+    """errors[row] = (h, 1) · products, which is the sum of squares if all were at their base, and what changes it."""
     half = base.size // 2
     width = hidden.shape[1]
     for row in prange(errors.size):
@@ -116,23 +120,15 @@ def value_sums(offsets, members, template, value_offsets, values, column_of, mea
         found = 0
         for m in range(offsets[row], offsets[row + 1]):
             line = members[m]
-            if template[line] >= column_of.shape[0]:
-                continue
             for v in range(value_offsets[line], value_offsets[line + 1]):
-                place = v - value_offsets[line]
-                if place >= column_of.shape[1]:
-                    break
-                column = column_of[template[line], place]
+                column = column_at(template[line], v - value_offsets[line], column_of)
                 if column < 0:
                     continue
-                value = np.log1p(abs(values[v]))
-                value = -value if values[v] < 0 else value
-                if value != value:
-                    continue
-                if best[column] != best[column]:
-                    touched[found] = column
-                    found += 1
-                if not best[column] >= value:
+                value = signed_logarithm(values[v])
+                if not best[column] >= value and value == value:
+                    if best[column] != best[column]:
+                        touched[found] = column
+                        found += 1
                     best[column] = value
         total = 0.0
         for k in range(found):
