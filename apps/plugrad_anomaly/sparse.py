@@ -142,7 +142,8 @@ class SparseScorer:
         start = 0
         with pg.predicting():
             for (activation, between), width in zip(self._hidden, self._widths, strict=True):
-                hidden = ACTIVATIONS[activation](pg.Tensor(np.ascontiguousarray(first[:, start : start + width])))
+                hidden = pg.Tensor(np.ascontiguousarray(first[:, start : start + width]))
+                hidden = hidden if activation is None else ACTIVATIONS[activation](hidden)
                 for layer in between:
                     hidden = layer(hidden)
                 start += width

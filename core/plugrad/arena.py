@@ -26,6 +26,10 @@ SWEEP_BYTES, IDLE_SWEEPS = 16 << 20, 2
 # Arrays begin on a cache line. malloc's begin 16 or 48 bytes behind one, and every vector that a kernel loads or stores
 # then lies in two: a product with 256 columns took a tenth longer for that, a transposed copy two thirds.
 ALIGNMENT_BYTES = 64
+# So far every array is from what lies before and behind it. Where an array that is written begins closer behind one
+# that is read than a vectorised loop takes in at once, LLVM's loops go element by element instead: a sum formed on the
+# way then has another last bit, and small arrays that malloc made neighbours by chance had it.
+MARGIN_BYTES = 256
 
 
 class _Pools(threading.local):
@@ -61,14 +65,14 @@ def _new(key, pool):
     shape, dtype = key
     size = math.prod(shape) * dtype.itemsize
     if not SMALLEST_BYTES <= size <= LARGEST_BYTES:
-        return np.empty(shape, dtype)
+        return np.empty(shape, dtype) if size > LARGEST_BYTES else _apart(shape, dtype, size, 0)
     _local.made += size
     if _local.made > SWEEP_BYTES:
         _sweep()
     if _local.bytes + size > LIMIT_BYTES:
         clear()
     pool = _local.pools.setdefault(key, [[], 0, -1, 0])
-    array = _aligned(shape, dtype, size)
+    array = _apart(shape, dtype, size, ALIGNMENT_BYTES)
     _local.bytes += size
     pool[0].append(array)
     pool[1] += 1
@@ -91,12 +95,13 @@ def _sweep():
             del _local.pools[key]
 
 
-def _aligned(shape, dtype, size):
-    """An array that begins on a cache line."""
+def _apart(shape, dtype, size, alignment):
+    """An array with a margin on both sides; alignment: of its first byte, 0 for as malloc gives it."""
     # Over a bytearray, not another array: NumPy lets a view of a view refer to the array that owns the memory, so that
     # nobody could tell from this array's count of references whether it is in use.
-    memory = bytearray(size + ALIGNMENT_BYTES)
-    return np.ndarray(shape, dtype, memory, -np.frombuffer(memory, np.uint8).ctypes.data % ALIGNMENT_BYTES)
+    memory = bytearray(size + 2 * MARGIN_BYTES + alignment)
+    past = -np.frombuffer(memory, np.uint8).ctypes.data % alignment if alignment else 0
+    return np.ndarray(shape, dtype, memory, MARGIN_BYTES + past)
 
 
 def clear():

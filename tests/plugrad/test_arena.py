@@ -90,3 +90,16 @@ def test_shapes_that_nobody_asks_for_are_forgotten(monkeypatch):
     usual = arena.empty((64, 100), kind).ctypes.data
     assert arena.empty((64, 100), kind).ctypes.data == usual, "what is asked for all the time stays"
     assert (kept == 7).all()
+
+
+@pytest.mark.parametrize("shape", [(1,), (15,), (4, 3), (64,), (500,), (1000, 3)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_written_is_far_from_its_neighbours(shape, dtype):
+    """Close behind an array that it reads a loop goes element by element, and its sums have other last bits."""
+    array = arena.empty(shape, np.dtype(dtype))
+    memory = np.frombuffer(array.base, np.uint8)
+    before = array.ctypes.data - memory.ctypes.data
+    assert before >= 256
+    assert memory.size - before - array.nbytes >= 256
+    assert array.flags.aligned
+    assert array.flags.c_contiguous

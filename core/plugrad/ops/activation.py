@@ -114,14 +114,14 @@ def prelu(x, weight):
         raise ShapeError(f"prelu: expected a weight of shape ({width},) or (1,) for x {x.shape}, got {weight.shape}")
     dtype = x.dtype
     flat = x.reshape(-1, width) if x.size else np.empty((0, width), dtype)
-    slope = np.empty(width, dtype)
+    slope = arena.empty((width,), dtype)
     slope[...] = weight
     value = arena.empty(flat.shape, dtype)
     shared = x.size >= PARALLEL_ELEMENTS
     (piecewise.prelu.parallel if shared else piecewise.prelu.serial)(flat, slope, value)
 
     def backward(g, to_x, to_weight):
-        sums = np.empty(((len(flat) + piecewise.ROWS - 1) // piecewise.ROWS, width), dtype)
+        sums = arena.empty(((len(flat) + piecewise.ROWS - 1) // piecewise.ROWS, width), dtype)
         out = arena.empty(flat.shape, dtype) if to_x is None or to_x.dtype != dtype else to_x.reshape(flat.shape)
         run = piecewise.prelu_chain.parallel if shared else piecewise.prelu_chain.serial
         run(flat, slope, plain(g, dtype).reshape(flat.shape), out, sums)
