@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import time
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from plugrad_anomaly.read import MOST_RECORD_BYTES, NEWLINE, Chunk, cannot_open
 
 HEAD_BYTES = 1024  # of the beginning of a file: whether it is the one that was read before
 MOST_BYTES = 4 << 20  # that one poll hands over
+SETTLED_SECONDS = 1.0  # a record has all its lines once nothing came for so long: a trace is written at one go
 
 
 class Follower:
@@ -24,13 +26,17 @@ class Follower:
     state: a mapping of an earlier `state()`, to go on from there: a file that was renamed meanwhile is looked for
     beside `path`. at_end: begin behind what is there already.
 
+    boundary: where a chunk of whole lines may be cut, a function of its bytes: what is behind it, a record to which
+    lines may still come, waits until the file has not grown for SETTLED_SECONDS. None: behind each line.
+
     lost: how often a file that was not read to its end could not be found again.
 
     Raises InputError where there is no such file to begin with, or it cannot be read.
     """
 
-    def __init__(self, path, state=None, at_end=False):
+    def __init__(self, path, state=None, at_end=False, boundary=None):
         self.path, self.file = str(path), None
+        self.boundary, self._waiting, self._growth = boundary, b"", (-1, 0.0)
         self.lost = 0
         self.offset, self.line, self.head = 0, 1, b""
         if state is not None:
@@ -39,6 +45,11 @@ class Follower:
             self._open()
             if at_end:
                 self._to_end()
+
+    @property
+    def waits(self):
+        """Whether whole lines wait for what may belong to them."""
+        return bool(self._waiting)
 
     def poll(self):
         """The Chunks of lines that came since the last call; the first of each file has offset 0."""
@@ -104,6 +115,8 @@ class Follower:
         if self.file is None and not self._reopen():
             return None
         if self._was_cut():
+            if self._waiting:
+                return self._handed_over(self._waiting)
             self._leave()
             return self._next()
         chunk = self._read()
@@ -141,6 +154,7 @@ class Follower:
 
     def _read(self, to_the_end=False):
         """A Chunk of whole lines from here; to_the_end: also of a last line without its end."""
+        self._waiting = b""
         self.file.seek(self.offset)
         data = read_some(self.file, MOST_BYTES, self.path)
         while data and b"\n" not in data and len(data) < MOST_RECORD_BYTES and len(data) % MOST_BYTES == 0:
@@ -153,11 +167,28 @@ class Follower:
             whole = len(data)
         if not whole:
             return None
+        if self.boundary is not None and not to_the_end and not self._settled():
+            cut = self.boundary(np.frombuffer(data[:whole], np.uint8))
+            if not cut and len(data) >= MOST_BYTES:
+                cut = whole
+            self._waiting, whole = data[cut:whole], cut
         self._note_head(data, self.offset)
-        chunk = Chunk(np.frombuffer(data[:whole], dtype=np.uint8).copy(), self.path, self.offset, self.line)
+        return self._handed_over(data[:whole]) if whole else None
+
+    def _handed_over(self, lines):
+        """The Chunk of some bytes that follow those handed over before."""
+        if lines is self._waiting:
+            self._waiting = b""
+        chunk = Chunk(np.frombuffer(lines, dtype=np.uint8).copy(), self.path, self.offset, self.line)
         self.offset = chunk.end
         self.line += int(np.count_nonzero(chunk.data == NEWLINE))
         return chunk
+
+    def _settled(self):
+        size, now = os.fstat(self.file.fileno()).st_size, time.monotonic()
+        if size != self._growth[0]:
+            self._growth = size, now
+        return now - self._growth[1] >= SETTLED_SECONDS
 
     def _note_head(self, data, offset):
         if offset <= len(self.head) < HEAD_BYTES:

@@ -158,6 +158,7 @@ class SparseScorer:
         return sums
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of a damaged file: it ends in a score that is capped, or is refused
 def _scaled(values, mean, deviation):
     return np.clip((values - mean) / deviation, -LIMIT, LIMIT).astype(np.float32)
 

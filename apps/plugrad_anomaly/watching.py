@@ -33,7 +33,8 @@ class Watch:
         advice = "remove it to begin anew"
         saved = load_state(state_path, advice) if state_path else None
         if saved is None:
-            self.stream, self.follower = detector.stream(), Follower(path, at_end=not from_start)
+            self.stream = detector.stream()
+            self.follower = Follower(path, at_end=not from_start, boundary=self.stream.boundary)
         else:
             self._go_on(path, saved, advice)
         self.saved_at = time.monotonic()
@@ -82,6 +83,7 @@ class Watch:
                 raise InputError(f"belongs to another {name} of the model; {advice}", self.state_path)
         try:
             self.stream = self.detector.stream_from(about["stream"], arrays)
-            self.follower, self.rows = Follower(path, about["follower"]), int(about["rows"])
+            self.follower = Follower(path, about["follower"], boundary=self.stream.boundary)
+            self.rows = int(about["rows"])
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, PlugradError) as error:
             raise InputError(f"is damaged ({type(error).__name__}); {advice}", self.state_path) from None

@@ -67,9 +67,9 @@ def _run(watched, show, once, quiet, pause):
         show(watched.poll())
         if watched.follower.offset != before:
             last, waiting = time.monotonic(), True
-        elif once:
+        elif once and not watched.follower.waits:
             return
-        elif waiting and time.monotonic() - last >= quiet:
+        elif waiting and not once and time.monotonic() - last >= quiet:
             show(watched.close_open_rows())
             waiting = False
         else:

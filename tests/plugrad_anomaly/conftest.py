@@ -1,4 +1,4 @@
-"""What all tests need."""
+"""What all tests of this folder need."""
 
 import signal
 
