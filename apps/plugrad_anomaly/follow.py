@@ -51,10 +51,13 @@ class Follower:
         """Whether whole lines wait for what may belong to them."""
         return bool(self._waiting)
 
-    def poll(self):
-        """The Chunks of lines that came since the last call; the first of each file has offset 0."""
+    def poll(self, settled=False):
+        """The Chunks of lines that came since the last call; the first of each file has offset 0.
+
+        settled: nothing more is expected, so no line waits.
+        """
         chunks = []
-        while (chunk := self._next()) is not None:
+        while (chunk := self._next(settled)) is not None:
             chunks.append(chunk)
             if sum(chunk.data.size for chunk in chunks) >= MOST_BYTES:
                 break
@@ -110,7 +113,7 @@ class Follower:
                 return
             self.file.seek(self.offset)
 
-    def _next(self):
+    def _next(self, settled):
         """The next Chunk, from this file or the one that took its name; None where nothing is new."""
         if self.file is None and not self._reopen():
             return None
@@ -118,15 +121,15 @@ class Follower:
             if self._waiting:
                 return self._handed_over(self._waiting)
             self._leave()
-            return self._next()
-        chunk = self._read()
+            return self._next(settled)
+        chunk = self._read(settled)
         if chunk is not None or not self._was_replaced():
             return chunk
         # Between the last read and the look at the name the old file may have got its last lines.
-        chunk = self._read(to_the_end=True)
+        chunk = self._read(settled=True, to_the_end=True)
         if chunk is None:
             self._leave()
-            return self._next()
+            return self._next(settled)
         return chunk
 
     def _leave(self):
@@ -152,7 +155,7 @@ class Follower:
         except OSError:
             return False
 
-    def _read(self, to_the_end=False):
+    def _read(self, settled, to_the_end=False):
         """A Chunk of whole lines from here; to_the_end: also of a last line without its end."""
         self._waiting = b""
         self.file.seek(self.offset)
@@ -167,7 +170,7 @@ class Follower:
             whole = len(data)
         if not whole:
             return None
-        if self.boundary is not None and not to_the_end and not self._settled():
+        if self.boundary is not None and not settled and not self._settled():
             cut = self.boundary(np.frombuffer(data[:whole], np.uint8))
             if not cut and len(data) >= MOST_BYTES:
                 cut = whole

@@ -44,16 +44,19 @@ class Watch:
         """How often a file that was not read to its end could not be found again."""
         return self.follower.lost
 
-    def poll(self):
-        """(ScoredRows, their numbers from 1) for each batch of rows that closed; empty where nothing is new."""
+    def poll(self, settled=False):
+        """(ScoredRows, their numbers from 1) for each batch of rows that closed; empty where nothing is new.
+
+        settled: see `Follower.poll`.
+        """
         found = []
-        for chunk in self.follower.poll():
+        for chunk in self.follower.poll(settled):
             found += self._numbered(self.stream.add(self.stream.prepare(chunk)))
         return found
 
     def close_open_rows(self):
         """The same for rows that would wait for more lines: for a log that has gone quiet."""
-        found = self._numbered(self.stream.finish())
+        found = self.poll(settled=True) + self._numbered(self.stream.finish())
         self.stream = self.detector.stream()
         return found
 

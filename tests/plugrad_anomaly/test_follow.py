@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from plugrad.errors import InputError
-from plugrad_anomaly.follow import Follower
+from plugrad_anomaly.follow import SETTLED_SECONDS, Follower
 
 STEPS = ("append", "half", "rename", "truncate", "both", "resume", "missing")
 
@@ -50,13 +50,19 @@ class Log:
         self.open = b""
 
 
-@given(steps=st.lists(st.sampled_from(STEPS), max_size=14))
-@example(steps=["append", "rename", "append", "resume", "truncate", "append"])
-@example(steps=["half", "rename", "append", "resume"])
+def last_line(data):
+    """Where the last of some whole lines begins: a boundary that has it wait."""
+    return data.tobytes().rfind(b"\n", 0, data.size - 1) + 1
+
+
+@given(steps=st.lists(st.sampled_from(STEPS), max_size=14), boundary=st.sampled_from([None, last_line]))
+@example(steps=["append", "rename", "append", "resume", "truncate", "append"], boundary=None)
+@example(steps=["append", "truncate", "append", "append", "resume", "append", "truncate"], boundary=last_line)
+@example(steps=["half", "rename", "append", "resume"], boundary=None)
 @settings(max_examples=200, deadline=None)
-def test_every_line_is_handed_over_once(steps, tmp_path_factory):
+def test_every_line_is_handed_over_once(steps, boundary, tmp_path_factory):
     log = Log(tmp_path_factory.mktemp("follow") / "app.log")
-    follower, found = Follower(log.path), []
+    follower, found = Follower(log.path, boundary=boundary), []
     for step in steps:
         if step == "both":
             log.rename()
@@ -72,15 +78,31 @@ def test_every_line_is_handed_over_once(steps, tmp_path_factory):
             follower.close()
             log.append()
             log.rename()
-            follower = Follower(log.path, state)
+            follower = Follower(log.path, state, boundary=boundary)
             assert not follower.lost
         else:
             getattr(log, step)()
         found += lines_of(follower.poll())
     log.append()
-    found += lines_of(follower.poll())
+    found += lines_of(follower.poll(settled=True))
     follower.close()
     assert found == log.lines
+
+
+def test_a_record_waits_until_the_file_has_not_grown_for_a_while(tmp_path, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    log = Log(tmp_path / "app.log")
+    follower = Follower(log.path, boundary=last_line)
+    log.append()
+    for _ in range(2):
+        assert (lines_of(follower.poll()), follower.waits) == ([], True)
+        now += 0.9 * SETTLED_SECONDS
+        log.append()
+        assert (lines_of(follower.poll()), follower.waits) == (log.lines[-2:-1], True)
+    now += SETTLED_SECONDS
+    assert (lines_of(follower.poll()), follower.waits) == (log.lines[-1:], False)
+    follower.close()
 
 
 def test_numbers_and_offsets_begin_anew_with_each_file(tmp_path):

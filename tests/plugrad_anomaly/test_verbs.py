@@ -148,6 +148,27 @@ def test_watching_now_and_then_scores_each_line_once(trained, tmp_path, capsys):
     assert found[1][0]["row"] > 10
 
 
+def test_a_trace_that_comes_late_is_one_record(tmp_path):
+    """Its lines are read after those before them were: the findings are those of the whole file."""
+    trace = ["Traceback (most recent call last):", '  File "shop.py", line 3, in buy', "    pay()", "KeyError: 'card'"]
+    lines = [f"2024-05-17 10:00:{second:02d} INFO order {second} paid in {second % 7} ms" for second in range(60)]
+    good, path, model = tmp_path / "good.log", tmp_path / "app.log", tmp_path / "m"
+    good.write_text("\n".join([*lines * 5, *[part for line in lines[:40] for part in (line, *trace)]]) + "\n")
+    assert main(["anomaly", "train", str(good), "--model", str(model), "--window-lines", "1"]) == 0
+    detector, threshold = saved.load(model)
+    new = [*lines[:20], *trace, *lines[20:30], "2024-05-17 10:00:30 ERROR payment refused", *trace, *lines[31:]]
+    path.write_text("")
+    watched, found, before = Watch(detector, threshold["score"], path, model, from_start=True), [], 0
+    for end in (22, 23, 35, 37, len(new)):
+        with path.open("a") as file:
+            file.writelines(line + "\n" for line in new[before:end])
+        found, before = found + watched.poll(), end
+    found += watched.close_open_rows()
+    watched.follower.close()
+    assert [line for rows, _ in found for line in rows.first_lines.tolist()] == [35]
+    assert watched.rows == 60
+
+
 def test_a_watch_that_is_interrupted_saves_its_state(trained, tmp_path):
     path, state = tmp_path / "app.log", tmp_path / "state"
     path.write_text("")
