@@ -71,7 +71,7 @@ class Stop(pg.Callback):
         {"make": words, "optimizer": Lookahead("AdaGrad"), "average": 0.8, "clip_norm": 0.5, "l2": 0.01},
         {"make": words, "groups": GROUPS, "clip_value": 0.01},
     ],
-    ids=lambda options: " ".join(map(str, options.values()))[:60],
+    ids=lambda options: " ".join(getattr(value, "__name__", str(value)) for value in options.values())[:60],
 )  # fmt: skip
 def test_a_resumed_run_is_bit_equal_to_an_uninterrupted_one(tmp_path, options):
     options = dict(options)
