@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from plugrad_anomaly.columns import CATEGORY
+from plugrad_anomaly.columns import CATEGORY, EMBEDDED
 
 # Columns that are tried, the oddest first, and rounds of replacing a number by what is rebuilt of it.
 TRIED, ROUNDS = 6, 5
@@ -89,8 +89,8 @@ def subject_of(feature):
 def replacements(detector, values, cases):
     """What may stand in a row in place of a subject's value: (rows: float32 (k, columns), what was put there).
 
-    values: float32 (rows, columns). cases: list of (row, subject, places). A number is replaced once, a category by
-    each of its texts in turn: see `_owners`.
+    values: float32 (rows, columns). cases: list of (row, subject, places). A number and an embedding are replaced once,
+    a category by each of its texts in turn: see `_owners`.
     """
     numbers = [case for case in cases if case[1][0] != CATEGORY]
     changed = values[[row for row, _, _ in numbers]]
@@ -103,7 +103,8 @@ def replacements(detector, values, cases):
     for row, subject, places in cases:
         if subject[0] != CATEGORY:
             rows.append(next(replaced))
-            expected.append(float(rows[-1][places[0]]))
+            put = rows[-1][places]
+            expected.append(_nearest(detector, subject, places, put) if subject[0] == EMBEDDED else float(put[0]))
             continue
         for place in places:
             other = values[row].copy()
@@ -112,6 +113,12 @@ def replacements(detector, values, cases):
             rows.append(other)
             expected.append(detector.features[place].place)
     return np.stack(rows), expected
+
+
+def _nearest(detector, subject, places, vector):
+    """The number of the text whose embedding is nearest to what is expected."""
+    table = detector.embeddings[subject[1]][:, [detector.features[place].place for place in places]]
+    return int(np.square(table - vector).sum(axis=1).argmin())
 
 
 def _owners(cases):

@@ -42,19 +42,20 @@ def number(text):
     return value if math.isfinite(value) else None
 
 
-def numbers(cells, column):
-    """(values, kinds) of a column of Cells: float64 (rows,), NaN where there is none; uint8 (rows,).
+def numbers(cells, columns):
+    """(values, kinds) of some columns of Cells: float64 (columns, rows), NaN where there is none; uint8 likewise.
 
     A kind is NUMBER, ABSENT (a missing value) or OTHER (no number, or one beyond the range of float64).
     """
-    values = np.empty(cells.rows, dtype=np.float64)
-    kinds = np.empty(cells.rows, dtype=np.uint8)
-    _numbers(cells.data, cells.starts, cells.ends, cells.odd, column, values, kinds)
-    for row in np.flatnonzero(kinds == LONG):
-        text = cells.text(row, column)
+    columns = np.asarray(columns, dtype=np.int64)
+    values = np.empty((columns.size, cells.rows), dtype=np.float64)
+    kinds = np.empty((columns.size, cells.rows), dtype=np.uint8)
+    _numbers(cells.data, cells.starts, cells.ends, cells.odd, columns, values, kinds)
+    for place, row in np.argwhere(kinds == LONG).tolist():
+        text = cells.text(row, columns[place])
         value = number(text)
-        kinds[row] = ABSENT if is_missing(text) else OTHER if value is None else NUMBER
-        values[row] = math.nan if value is None else value
+        kinds[place, row] = ABSENT if is_missing(text) else OTHER if value is None else NUMBER
+        values[place, row] = math.nan if value is None else value
     return values, kinds
 
 
@@ -124,54 +125,56 @@ def _digit(data, i, end):
 
 
 @kernel(fastmath=False)
-def _numbers(data, starts, ends, odd, column, values, kinds):
-    for row in range(values.size):
-        values[row] = np.nan
-        if odd[row, column]:
-            kinds[row] = LONG
-            continue
-        start, end = _trimmed(data, starts[row, column], ends[row, column])
-        if _absent(data, start, end):
-            kinds[row] = ABSENT
-            continue
-        i = start
-        negative = data[i] == MINUS
-        if negative or data[i] == PLUS:
-            i += 1
-        mantissa, digits, seen, power = 0, 0, 0, 0
+def _numbers(data, starts, ends, odd, columns, values, kinds):
+    for row in range(values.shape[1]):
+        for place in range(columns.size):
+            column = columns[place]
+            if odd[row, column]:
+                values[place, row], kinds[place, row] = np.nan, LONG
+            else:
+                start, end = _trimmed(data, starts[row, column], ends[row, column])
+                values[place, row], kinds[place, row] = _number(data, start, end)
+
+
+@kernel(fastmath=False)
+def _number(data, start, end):
+    """(value, kind) of a cell without space around it."""
+    i = start
+    negative = i < end and data[i] == MINUS
+    if negative or (i < end and data[i] == PLUS):
+        i += 1
+    mantissa, digits, seen, power = 0, 0, 0, 0
+    while _digit(data, i, end):
+        mantissa = mantissa * 10 + (data[i] - ZERO) if digits < _DIGITS else mantissa
+        digits += mantissa > 0
+        seen += 1
+        i += 1
+    if i < end and data[i] == DOT:
+        i += 1
         while _digit(data, i, end):
             mantissa = mantissa * 10 + (data[i] - ZERO) if digits < _DIGITS else mantissa
             digits += mantissa > 0
             seen += 1
+            power -= 1
             i += 1
-        if i < end and data[i] == DOT:
-            i += 1
-            while _digit(data, i, end):
-                mantissa = mantissa * 10 + (data[i] - ZERO) if digits < _DIGITS else mantissa
-                digits += mantissa > 0
-                seen += 1
-                power -= 1
-                i += 1
-        if seen and i < end and data[i] | 32 == LOW_E:
-            k = i + 1
-            down = k < end and data[k] == MINUS
-            if down or (k < end and data[k] == PLUS):
-                k += 1
-            exponent, first = 0, k
-            while _digit(data, k, end) and k - first < 4:
-                exponent = exponent * 10 + (data[k] - ZERO)
-                k += 1
-            if 1 <= k - first <= 3:
-                power += -exponent if down else exponent
-                i = k
-        if i < end or not seen:
-            kinds[row] = OTHER
-        elif digits >= _DIGITS or power < -22 or power > 22:
-            kinds[row] = LONG
-        else:
-            value = mantissa / _POWERS[-power] if power < 0 else mantissa * _POWERS[power]
-            values[row] = -value if negative else value
-            kinds[row] = NUMBER
+    if seen and i < end and data[i] | 32 == LOW_E:
+        k = i + 1
+        down = k < end and data[k] == MINUS
+        if down or (k < end and data[k] == PLUS):
+            k += 1
+        exponent, first = 0, k
+        while _digit(data, k, end) and k - first < 4:
+            exponent = exponent * 10 + (data[k] - ZERO)
+            k += 1
+        if 1 <= k - first <= 3:
+            power += -exponent if down else exponent
+            i = k
+    if i < end or not seen:
+        return np.nan, ABSENT if _absent(data, start, end) else OTHER
+    if digits >= _DIGITS or power < -22 or power > 22:
+        return np.nan, LONG
+    value = mantissa / _POWERS[-power] if power < 0 else mantissa * _POWERS[power]
+    return -value if negative else value, NUMBER
 
 
 @kernel

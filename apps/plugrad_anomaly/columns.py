@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 NUMBER, CATEGORY, DATE = "number", "category", "date"
+EMBEDDED = "embedded"  # the kind of a feature, not of a column: a category's embedding
 
 
 @dataclass

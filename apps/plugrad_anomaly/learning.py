@@ -3,6 +3,7 @@
 import numpy as np
 
 from plugrad.errors import InputError
+from plugrad_anomaly.category_embedding import LEAST_REPEATS, MOST_OWN
 from plugrad_anomaly.cell_values import ABSENT, OTHER, categories, numbers
 from plugrad_anomaly.columns import CATEGORY, DATE, NUMBER, Columns
 from plugrad_anomaly.schema import MOST_CATEGORIES, READABLE_SHARE, Schema, read_dates
@@ -26,7 +27,7 @@ class _Trial:
 
     def add(self, cells, place):
         """Read the cells of a chunk."""
-        values, kinds = numbers(cells, place)
+        (values,), (kinds,) = numbers(cells, [place])
         absent = kinds == ABSENT
         self.rows += cells.rows
         self.known += cells.rows - int(absent.sum())
@@ -67,9 +68,11 @@ class _Trial:
             return (DATE if _is_epoch(self.name, values) else NUMBER), ""
         if self.parts[DATE] is not None and self.readable[DATE] >= READABLE_SHARE * self.known:
             return DATE, ""
-        if self.parts[CATEGORY] is not None:
-            return CATEGORY, ""
-        return None, f"it has more than {MOST_CATEGORIES} different texts"
+        if self.parts[CATEGORY] is None:
+            return None, f"it has more than {MOST_CATEGORIES:,} different texts"
+        if MOST_OWN < len(self.texts) > self.known / LEAST_REPEATS:
+            return None, f"it has {len(self.texts):,} different texts in {self.known:,} rows"
+        return CATEGORY, ""
 
     def column(self, kind):
         """(values, unreadable or None) as `Columns` has them, and the category's texts."""
@@ -78,7 +81,8 @@ class _Trial:
             return values, bad if bad.any() else None, None
         hashes, absent = self._joined(CATEGORY)
         texts = sorted(self.texts.values())
-        place = {code: np.int32(texts.index(text)) for code, text in self.texts.items()}
+        places = {text: np.int32(place) for place, text in reversed(list(enumerate(texts)))}
+        place = {code: places[text] for code, text in self.texts.items()}
         known, codes = np.unique(hashes, return_inverse=True)
         of_hash = np.array([place.get(int(code), -1) for code in known], dtype=np.int32)
         return np.where(absent, np.int32(-1), of_hash[codes]), None, texts

@@ -9,8 +9,8 @@ from plugrad_anomaly.columns import CATEGORY, DATE, NUMBER, Columns
 from plugrad_anomaly.table_header import listed, shortened
 
 KINDS = (NUMBER, CATEGORY, DATE)
-# A column of texts is categorical up to this many different ones; with more it identifies rows, and is left out.
-MOST_CATEGORIES = 50
+# A column of texts is categorical with so many different ones at most; with more it identifies rows, and is left out.
+MOST_CATEGORIES = 10_000
 # A column is numeric if so large a share of its cells is: the others ("ERR") are findings, not a reason to lose it.
 READABLE_SHARE = 0.95
 # In a file to be scored, a column that training read and of whose first cells more than half cannot be read is another.
@@ -53,11 +53,15 @@ class Schema:
     def columns(self, cells, names):
         """The Columns of Cells whose columns have these names."""
         values, unreadable = {}, {}
+        numeric = [name for name, kind in self.kinds.items() if kind == NUMBER]
+        found = dict(
+            zip(numeric, zip(*numbers(cells, [names.index(name) for name in numeric]), strict=True), strict=True)
+        )
         for name, kind in self.kinds.items():
             place = names.index(name)
             if kind == NUMBER:
-                values[name], kinds = numbers(cells, place)
-                bad = kinds == OTHER
+                values[name], said = found[name]
+                bad = said == OTHER
             elif kind == DATE:
                 values[name], bad = read_dates(cells, place)
             else:
@@ -121,7 +125,7 @@ def read_dates(cells, place):
     unknown = np.flatnonzero(np.isnan(seconds))
     bad = np.zeros(cells.rows, dtype=bool)
     if unknown.size:
-        plain, kinds = numbers(cells, place)
+        (plain,), (kinds,) = numbers(cells, [place])
         epoch = np.where(np.abs(plain) > 1e11, plain / 1000, plain)  # milliseconds are that long, seconds are not
         seconds[unknown] = epoch[unknown]
         bad[unknown] = kinds[unknown] == OTHER

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from plugrad.kernel import kernel, prange
-from plugrad_anomaly.columns import CATEGORY, DATE, NUMBER
+from plugrad_anomaly.category_embedding import embedded, once_seen
+from plugrad_anomaly.columns import CATEGORY, DATE, EMBEDDED, NUMBER
 
 DAY, WEEK = 86_400.0, 7 * 86_400.0
 # A time of day or of week is a feature where the training rows have seen it so many times: before, each is new.
@@ -20,9 +21,10 @@ BLOCK_ROWS = 4096
 
 
 class Feature(NamedTuple):
-    """kind: "number", "category" (place: that of the text), "time" (place: 0–1 the day's, 2–3 the week's, sine and cosine), "pause"
-    (time since the row before), those of series.py, or of a flag: "missing", "unreadable", "new".
-    """  # noqa: E501
+    """kind: "number", "category" (place: that of the text), "embedded" (place: in the category's embedding), "time"
+    (place: 0–1 the day's, 2–3 the week's, sine and cosine), "pause" (time since the row before), those of series.py, or
+    of a flag: "missing", "unreadable", "new".
+    """
 
     kind: str
     name: str
@@ -48,6 +50,7 @@ class Scaling(NamedTuple):
         measured = [_measure(raw[feature][rows]) if feature in raw else plain for feature in features]
         return cls(*np.array(measured).T)
 
+    @np.errstate(over="ignore", invalid="ignore")  # of a damaged file
     def unscaled(self, value, place):
         """The value in its own unit that a scaled one stands for."""
         return float(np.sinh(value) * self.scale[place] + self.middle[place])
@@ -105,8 +108,11 @@ def _pauses(seconds, running, key):
     return np.log1p(np.maximum(np.diff(before), 0))
 
 
-def matrix(features, scaling, raw, columns):
-    """float32 (rows, features): scaled numbers, 0 where there is none; 1 where a category has the feature's text."""
+def matrix(features, scaling, raw, columns, embeddings):
+    """float32 (rows, features): scaled numbers, 0 where there is none; 1 where a category has the feature's text.
+
+    embeddings: name of a category -> float32 (texts, width).
+    """
     out, numeric = np.empty((columns.rows, len(features)), np.float32), _runs(features)
     for start in range(0, columns.rows, BLOCK_ROWS):
         part = out[start : start + BLOCK_ROWS]
@@ -114,6 +120,9 @@ def matrix(features, scaling, raw, columns):
         for place, feature in enumerate(features):
             if feature.kind == CATEGORY:
                 part[:, place] = columns.values[feature.name][start:stop] == feature.place
+            elif feature.kind == EMBEDDED:
+                values = np.append(embeddings[feature.name][:, feature.place], np.zeros(2, np.float32))
+                part[:, place] = values[columns.values[feature.name][start:stop]]  # the last two: never seen, missing
             else:
                 values = raw[feature][start:stop]
                 put_scaled(values, scaling.middle[place], 1 / scaling.scale[place], part, place)
@@ -124,7 +133,8 @@ def matrix(features, scaling, raw, columns):
 
 def _runs(features):
     """Where features that are numbers begin and end: list of (first, last), last not included."""
-    edges = np.flatnonzero(np.diff([False, *(feature.kind != CATEGORY for feature in features), False]))
+    numeric = [feature.kind not in (CATEGORY, EMBEDDED) for feature in features]
+    edges = np.flatnonzero(np.diff([False, *numeric, False]))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
@@ -132,7 +142,7 @@ def missing(features, raw, columns):
     """Where a row has no value for a feature, or one that was never seen: bool (rows, features); None where nowhere."""
     found = {}
     for place, feature in enumerate(features):
-        if feature.kind == CATEGORY:
+        if feature.kind in (CATEGORY, EMBEDDED):
             codes = columns.values[feature.name]
             gone = (codes < 0) | (codes >= len(columns.texts[feature.name]))
         else:
@@ -204,7 +214,12 @@ class Flags:
         features += [Feature("new", name) for name in columns.of_kind(CATEGORY)]
         found = cls(features, None, None)
         # As if half a row more had it and half a row more had not (Krichevsky & Trofimov 1981): no share is 0 or 1.
-        counts = np.array([found.flagged(columns, feature).sum() for feature in features])
+        many = embedded(columns)
+        counts = np.array([
+            once_seen(columns, feature.name)
+            if feature.kind == "new" and feature.name in many else found.flagged(columns, feature).sum()
+            for feature in features
+        ])  # fmt: skip
         share = (counts + 0.5) / (columns.rows + 1)
         found.surprise, found.calm = -np.log(share), -np.log1p(-share)
         return found

@@ -3,7 +3,7 @@
 import numpy as np
 
 from plugrad_anomaly.blame import replacements, subject_of
-from plugrad_anomaly.columns import CATEGORY
+from plugrad_anomaly.columns import CATEGORY, EMBEDDED
 from plugrad_anomaly.explain import LEAST_SHARE, MOST_REASONS, number_text, range_text
 from plugrad_anomaly.table_header import listed
 
@@ -53,7 +53,7 @@ def _reason(detector, columns, evidence, row, subject, expected):
         return _said(kind, name, cell, "missing", f"{name} {cell}, normally missing")
     if kind == "unreadable":
         return _said(kind, name, cell, f"a {columns.kinds[name]}", f"{name} {cell!r} is no {columns.kinds[name]}")
-    if kind in ("new", CATEGORY):
+    if kind in ("new", CATEGORY, EMBEDDED):
         return _category(detector, columns, row, name, cell, expected)
     if kind == "run":
         return _run(detector, evidence, row, name)

@@ -11,14 +11,15 @@ from typing import NamedTuple
 import numpy as np
 
 from plugrad.errors import InputError
-from plugrad.kernel import kernel, prange
 from plugrad_anomaly.blame import Blame
 from plugrad_anomaly.calibrate import LEAST_ROWS, Calibration
-from plugrad_anomaly.columns import CATEGORY, NUMBER
+from plugrad_anomaly.category_embedding import embedded, first_seen_late, learn_embeddings
+from plugrad_anomaly.columns import CATEGORY, EMBEDDED, NUMBER
 from plugrad_anomaly.ensemble import Ensemble
 from plugrad_anomaly.recipe import CLEAN
 from plugrad_anomaly.series import KINDS as SERIES_KINDS
 from plugrad_anomaly.series import Series
+from plugrad_anomaly.table_blocks import block_scores
 from plugrad_anomaly.table_features import Feature, Flags, Scaling, matrix, missing, raw_numbers, used_of_dates
 from plugrad_anomaly.table_reasons import reasons
 from plugrad_anomaly.tabular_check import (
@@ -59,13 +60,15 @@ class TabularDetector:
     """Scores rows of `Columns`; see columns.py for what a detector of rows offers.
 
     features: list of Feature, those of the autoencoders, numbers first. scaling: Scaling of the numbers. dated: what of
-    each date is used. flags: Flags. series: a Series or None. ensemble: an Ensemble. usual_most: float64 (features,),
+    each date is used. flags: Flags. series: a Series or None. embeddings: name of a category of many texts -> float32
+    (texts, width). ensemble: an Ensemble. usual_most: float64 (features,),
     how odd each feature is at most in nearly all rows. blocks: names of the blocks that count. calibrations: block ->
     Calibration; `total` calibrates the oddest of them.
     """
 
-    def __init__(self, features, scaling, dated, flags, series):
+    def __init__(self, features, scaling, dated, flags, series, embeddings):
         """The rest comes from `fit` or `from_state`."""
+        self.embeddings = embeddings
         self.features, self.scaling, self.dated, self.flags, self.series = features, scaling, dated, flags, series
         beside = (
             []
@@ -88,27 +91,31 @@ class TabularDetector:
             raise InputError(f"has {columns.rows} rows; at least {2 * LEAST_ROWS} are needed to learn from")
         if series is not None:
             series.check(columns)
-        dated = used_of_dates(columns)
-        raw = raw_numbers(columns, dated, series, {})
         held = max(LEAST_ROWS, round(columns.rows * recipe.held_out)) if recipe.held_out else 0
         fitted = slice(0, columns.rows - held)
+        columns = first_seen_late(columns, fitted.stop)
+        dated = used_of_dates(columns)
+        raw = raw_numbers(columns, dated, series, {})
         runs = {feature: values for feature, values in raw.items() if feature.kind == "run"}
         numbers = [feature for feature in raw if feature not in runs]
         categories = [
             Feature(CATEGORY, name, place)
             for name in columns.of_kind(CATEGORY)
+            if name not in embedded(columns)
             for place in range(len(columns.texts[name]))
         ]
         of_series = [feature for feature in numbers if feature.kind in SERIES_KINDS]
         numbers = [feature for feature in numbers if feature not in of_series]
-        features = [*numbers, *categories, *of_series]
+        first = columns.take(np.arange(columns.rows - held))
+        embeddings = _embeddings(first, [*numbers, *categories], raw, seed)
+        codes = [Feature(EMBEDDED, name, k) for name, table in embeddings.items() for k in range(table.shape[1])]
+        features = [*numbers, *categories, *codes, *of_series]
         if not features:
             raise InputError("has no number, category or date to learn from; expected one such column")
         scaling = Scaling.measure(features, raw, fitted)
-        first = columns.take(np.arange(columns.rows - held))
-        detector = cls(features, scaling, dated, Flags.learn(first), series)
+        detector = cls(features, scaling, dated, Flags.learn(first), series, embeddings)
         detector.longest = np.array([np.nanmax(values[fitted], initial=1) for values in runs.values()])
-        rows, gone = matrix(features, scaling, raw, columns), missing(features, raw, columns)
+        rows, gone = matrix(features, scaling, raw, columns, embeddings), missing(features, raw, columns)
         # A value that is filled in makes its row look odd: rows are learnt that have all, where there are enough.
         whole = rows[fitted] if gone is None else rows[fitted][~gone[fitted].any(axis=1)]
         if len(whole) < LEAST_WHOLE * len(rows[fitted]):
@@ -126,7 +133,7 @@ class TabularDetector:
             self.blocks += [SERIES, STUCK, DRIFT]
             drifts = np.abs(self._drifts(columns, rows, gone, raw, {}))
             self.usual_drift = np.maximum(np.quantile(drifts[fitted], CELL_QUANTILE, axis=0), 1e-6)
-        scores, _ = self._blocks(columns, raw, odd)
+        scores, _ = block_scores(self, columns, raw, odd)
         normal = slice(fitted.stop, None) if fitted.stop < columns.rows else slice(None)
         self.calibrations = {name: Calibration(_whole(scores[name], columns.rows)[normal]) for name in self.blocks}
         self.total = Calibration(self._oddest(scores, columns.rows)[0][normal])
@@ -149,11 +156,12 @@ class TabularDetector:
         """(scores, Evidence): float64 (rows,), calibrated, and what `reasons` needs to say why."""
         running = {} if running is None else running
         raw = raw_numbers(columns, self.dated, self.series, running)
-        rows, gone = matrix(self.features, self.scaling, raw, columns), missing(self.features, raw, columns)
+        rows = matrix(self.features, self.scaling, raw, columns, self.embeddings)
+        gone = missing(self.features, raw, columns)
         odd = self._oddities(rows, gone)
         if self.series is not None:
             self._drifts(columns, rows, gone, raw, running)
-        scores, places = self._blocks(columns, raw, odd)
+        scores, places = block_scores(self, columns, raw, odd)
         oddest, calibrated = self._oddest(scores, columns.rows)
         total = self.total(oddest)
         return total, Evidence(raw, rows, odd, calibrated, places, Blame(self, rows, odd, total))
@@ -176,63 +184,6 @@ class TabularDetector:
         raw |= {Feature("drifted", self.features[place].name): drifts[:, k] for k, place in enumerate(self.plain)}
         return drifts
 
-    def _blocks(self, columns, raw, odd):
-        """(block -> raw scores float64 (rows,) or 0; block -> for each row, the place in all_features of its cause)."""
-        scores, places = dict.fromkeys(self.blocks, 0.0), {}
-        pattern, cell, at = np.empty(columns.rows), np.empty(columns.rows), np.empty(columns.rows, np.int64)
-        split = self.row_features
-        sum_up(odd[:, :split], self.usual_most[:split].astype(np.float32), pattern, cell, at)
-        if not np.isfinite(pattern).all():
-            raise InputError("the model's errors are no finite numbers: it is damaged, or its training went wrong")
-        scores[PATTERN] = pattern
-        if SERIES in scores:
-            scores[SERIES] = odd[:, split:].sum(axis=1, dtype=np.float64)
-        if CELL in scores:
-            scores[CELL], places[CELL] = cell, at
-        if RANGE in scores:
-            scores[RANGE], places[RANGE] = self._beyond(raw, columns.rows)
-        strongest = {}
-        for place, surprise in self.flags.surprises(columns).items():
-            kind = self.flags.features[place].kind
-            scores[kind] = scores[kind] + surprise  # all count, the most surprising one is named
-            so_far = strongest.setdefault(kind, np.zeros(columns.rows))
-            at = places.setdefault(kind, np.full(columns.rows, -1))
-            at[surprise > so_far] = len(self.features) + place
-            np.maximum(so_far, surprise, out=so_far)
-        if STUCK in scores:
-            scores[STUCK], places[STUCK] = self._stuck(raw, columns.rows)
-            scores[DRIFT], places[DRIFT] = self._drifted(raw, columns.rows)
-        return scores, places
-
-    def _beyond(self, raw, rows):
-        """How far the number farthest outside the range of training is, in widths of that range; and which it is."""
-        best, at = np.zeros(rows), np.full(rows, -1)
-        for place in self.plain:
-            least, most = self.scaling.least[place], self.scaling.most[place]
-            if np.isfinite(least):
-                width = (most - least) or self.scaling.scale[place]
-                farthest(raw[self.features[place]], least, most, 1 / width, place, best, at)
-        return np.log1p(best, out=best), at
-
-    def _stuck(self, raw, rows):
-        best, at = np.zeros(rows), np.full(rows, -1)
-        start = len(self.features) + len(self.flags.features)
-        for number, longest in enumerate(self.longest):
-            run = np.nan_to_num(raw[self.all_features[start + number]], nan=1.0)
-            excess = np.maximum(np.log(run / longest), 0)
-            at[excess > best] = start + number
-            best = np.maximum(best, excess)
-        return best, at
-
-    def _drifted(self, raw, rows):
-        best, at = np.zeros(rows), np.full(rows, -1)
-        start = len(self.all_features) - len(self.plain)
-        for number, usual in enumerate(self.usual_drift):
-            excess = np.maximum(np.abs(raw[self.all_features[start + number]]) / usual - 1, 0)
-            at[excess > best] = start + number
-            best = np.maximum(best, excess)
-        return np.log1p(best), at
-
     def _oddest(self, scores, rows):
         oddest, calibrated = np.zeros(rows), {}
         for name in self.blocks:
@@ -252,21 +203,24 @@ class TabularDetector:
         arrays |= {} if self.usual_drift is None else {"usual_drift": self.usual_drift}
         arrays |= {"usual": self.ensemble.usual, "seen": self.ensemble.seen, "usual_most": self.usual_most}
         arrays |= {f"held_out.{name}": c.held_out for name, c in [*self.calibrations.items(), ("total", self.total)]}
+        arrays |= {f"embedding.{place}": table for place, table in enumerate(self.embeddings.values())}
         series = None if self.series is None else {"window": self.series.window, "by": self.series.by}
         return {
             "features": [list(feature) for feature in self.features],
             "flags": [list(feature) for feature in self.flags.features],
             "dates": list(self.dated.items()), "series": series, "blocks": self.blocks,
+            "embedded": list(self.embeddings),
         }, arrays  # fmt: skip
 
     @classmethod
     def from_state(cls, state, arrays, model):
         """The detector that `state` described. Raises ValueError, TypeError or KeyError where it is damaged."""
-        features = features_of(state["features"], (NUMBER, CATEGORY, "time", "pause", *SERIES_KINDS))
+        features = features_of(state["features"], (NUMBER, CATEGORY, EMBEDDED, "time", "pause", *SERIES_KINDS))
         flags = Flags(features_of(state["flags"], Flags.KINDS), arrays["flags.surprise"], arrays["flags.calm"])
         series = None if state["series"] is None else Series(state["series"]["window"], state["series"]["by"])
         scaling = Scaling(*(arrays[f"scaling.{name}"] for name in Scaling._fields))
-        detector = cls(features, scaling, dict(state["dates"]), flags, series)
+        embeddings = {name: arrays[f"embedding.{place}"] for place, name in enumerate(state.get("embedded", []))}
+        detector = cls(features, scaling, dict(state["dates"]), flags, series, embeddings)
         detector.ensemble = Ensemble(model, arrays["usual"], arrays["seen"])
         detector.usual_most, detector.longest, detector.blocks = (
             arrays["usual_most"],
@@ -284,6 +238,15 @@ class TabularDetector:
         check_columns(self, kinds, texts)
 
 
+def _embeddings(columns, features, raw, seed):
+    """name -> embedding of the categories of many texts, by some features of the first rows, which `columns` has."""
+    if not embedded(columns):
+        return {}
+    first = {feature: values[: columns.rows] for feature, values in raw.items()}
+    scaling = Scaling.measure(features, first, slice(None))
+    return learn_embeddings(columns, matrix(features, scaling, first, columns, {}), seed)
+
+
 def _groups(features):
     """Who sees and says what among the autoencoders: see `Ensemble.fit`.
 
@@ -293,31 +256,9 @@ def _groups(features):
     series = np.array([feature.kind in SERIES_KINDS for feature in features])
     if not series.any():
         return None
-    other = np.array([feature.kind == CATEGORY for feature in features])
+    other = np.array([feature.kind in (CATEGORY, EMBEDDED) for feature in features])
     return [(~series, ~series), (~other, series)]
 
 
 def _whole(scores, rows):
     return scores if np.ndim(scores) else np.zeros(rows)
-
-
-@kernel
-def sum_up(odd, most, pattern, cell, at):
-    """Of each row of odd (r, c): the sum, the largest excess over most (c,) or 0, and the column that has it or -1."""
-    for i in prange(odd.shape[0]):
-        total, best, where = np.float32(0), np.float32(0), -1
-        for j in range(odd.shape[1]):
-            total += odd[i, j]
-            excess = odd[i, j] - most[j]
-            if excess > best:
-                best, where = excess, j
-        pattern[i], cell[i], at[i] = total, best, where
-
-
-@kernel
-def farthest(values, least, most, factor, place, best, at):
-    """best = the largest (distance from [least, most]) · factor so far, at = its place; a NaN has no distance."""
-    for i in range(values.size):
-        distance = max(values[i] - most, least - values[i]) * factor
-        if distance > best[i]:
-            best[i], at[i] = distance, place

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from plugrad_anomaly.columns import CATEGORY, DATE, NUMBER
+from plugrad_anomaly.columns import CATEGORY, DATE, EMBEDDED, NUMBER
 from plugrad_anomaly.series import KINDS as SERIES_KINDS
 from plugrad_anomaly.table_features import Feature, Flags
 
@@ -34,12 +34,18 @@ def check_detector(detector):
 
 def check_columns(detector, kinds, texts):
     """Raise ValueError where the detector is not one of columns of these kinds and texts."""
+    widths = {name: sum(f.kind == EMBEDDED and f.name == name for f in detector.features) for name in texts}
     for kind, name, place in [*detector.features, *detector.flags.features]:
-        wanted = CATEGORY if kind in (CATEGORY, "new") else DATE if kind in ("time", "pause") else NUMBER
+        wanted = CATEGORY if kind in (CATEGORY, EMBEDDED, "new") else DATE if kind in ("time", "pause") else NUMBER
         if name not in kinds or (kind not in ("missing", "unreadable") and kinds[name] != wanted):
             raise ValueError(f"its feature {kind} of {name!r} is not one of its columns")
+        if kind == EMBEDDED and (name not in detector.embeddings or not 0 <= place < widths[name]):
+            raise ValueError(f"its feature of {name!r} is not in its embedding")
         if kind == CATEGORY and not 0 <= place < len(texts[name]):
             raise ValueError(f"its feature of {name!r} is not one of its categories")
+    for name, table in detector.embeddings.items():
+        if name not in texts or table.shape != (len(texts[name]), widths[name]) or not np.isfinite(table).all():
+            raise ValueError(f"its embedding of {name!r} is not one of its categories")
     if set(detector.dated) != {name for name, kind in kinds.items() if kind == DATE}:
         raise ValueError("its dates are not those of its columns")
 

@@ -24,6 +24,17 @@ def table_text(rows=80, seed=1):
     return "\n".join(["name,heat,speed,mode", *cells]) + "\n"
 
 
+def hosts_text(rows, hosts, seed=1, odd=()):
+    """A table of hosts, each of which answers at its own speed from its own region; `odd` rows name another."""
+    draw = random.Random(seed)
+    lines = ["host,region,latency"]
+    for row in range(rows):
+        host = draw.randrange(hosts)
+        region, latency = (host * 7 + (row in odd)) % 4, 10 + host % 9 * 20 + draw.gauss(0, 1)
+        lines.append(f"web-{host:03d},{['eu', 'us', 'asia', 'africa'][region]},{latency:.2f}")
+    return "\n".join(lines) + "\n"
+
+
 def contents(folder):
     """name -> bytes of every file in a folder, to see that nothing changed."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}

@@ -164,7 +164,7 @@ TABLES = {
     "ragged behind a quoted line end": ('a,b\n1,"2\n"\n3\n', [":4: ", "1 cells; expected 2"]),
     "without a usable column": (
         "a,b\n" + "".join(f"x{i},\n" for i in range(60)),
-        [":1: ", "no column to learn from among a, b", "50 different texts", "b: it is empty"],
+        [":1: ", "no column to learn from among a, b", "a: it has 60 different texts in 60 rows", "b: it is empty"],
     ),
     "header only": ("a,b\n", ["no row below its column names"]),
     "duplicate names": ("a,b,a\n1,2,3\n", [":1: ", "two columns named 'a'"]),

@@ -7,7 +7,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from samples import log_text, table_text
+from samples import hosts_text, log_text, table_text
 
 import plugrad as pg
 from plugrad import model_file
@@ -324,10 +324,21 @@ def windows(trained):
     return path
 
 
-@pytest.mark.parametrize("kind", ["log.model", "table.model", "windows.model"])
+@pytest.fixture(scope="module")
+def embedded(trained):
+    """A model of a table with a category of so many texts that they are embedded."""
+    path, table = trained / "embedded.model", trained / "embedded.csv"
+    table.write_text(hosts_text(900, 60))
+    assert main(["anomaly", "train", str(table), "--epochs", "1", "--model", str(path)]) == 0
+    return path
+
+
+@pytest.mark.parametrize("kind", ["log.model", "table.model", "windows.model", "embedded.model"])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_whatever_is_wrong_with_an_array_is_a_line_or_nothing(damage, kind, tmp_path, trained, windows, capsys):
-    data = trained / ("good.csv" if kind == "table.model" else "good.log")
+def test_whatever_is_wrong_with_an_array_is_a_line_or_nothing(
+    damage, kind, tmp_path, trained, windows, embedded, capsys
+):
+    data = trained / {"table.model": "good.csv", "embedded.model": "embedded.csv"}.get(kind, "good.log")
     names = [n.removeprefix("state.") for n in model_file.read(trained / kind).tensors if n.startswith("state.")]
     assert names
     for name in names:

@@ -12,11 +12,12 @@ import zstandard
 
 from plugrad.errors import InputError
 from plugrad_anomaly import table_chunks
+from plugrad_anomaly.category_embedding import MOST_OWN
 from plugrad_anomaly.cell_values import is_missing, number
 from plugrad_anomaly.columns import CATEGORY, DATE, NUMBER
 from plugrad_anomaly.learning import learn_table
 from plugrad_anomaly.recipe import CLEAN
-from plugrad_anomaly.schema import MOST_CATEGORIES, Schema
+from plugrad_anomaly.schema import Schema
 from plugrad_anomaly.table_chunks import TableChunks
 from plugrad_anomaly.tables import TableDetector
 
@@ -113,7 +114,7 @@ def learn(tmp_path, *options, **columns):
 
 
 def test_columns_are_told_apart(tmp_path):
-    rows = MOST_CATEGORIES + 5
+    rows = MOST_OWN + 5
     schema, columns = learn(
         tmp_path, "id", ["secret"],
         id=[f"r{i}" for i in range(rows)],

@@ -84,7 +84,7 @@ any_text = st.text(st.sampled_from("0123456789+-.eE _naNx?/"), max_size=12)
 @given(texts=st.lists(st.one_of(plain_numbers, any_text, st.floats().map(repr)), min_size=1, max_size=8))
 @settings(max_examples=400, deadline=None)
 def test_numbers_are_those_of_the_plain_reading(texts):
-    values, kinds = numbers(column(*texts), 0)
+    (values,), (kinds,) = numbers(column(*texts), [0])
     for text, value, kind in zip(texts, values.tolist(), kinds.tolist(), strict=True):
         expected = number(text)
         if is_missing(text):
@@ -98,7 +98,7 @@ def test_numbers_are_those_of_the_plain_reading(texts):
 
 def test_quoted_numbers_are_numbers():
     cells = split(array('"1.5",x\n"2"0,x\n"""3""",x\n" 4 ",x\n"",x\n'), COMMA, 2)
-    values, kinds = numbers(cells, 0)
+    (values,), (kinds,) = numbers(cells, [0])
     assert kinds.tolist() == [NUMBER, NUMBER, OTHER, NUMBER, ABSENT]
     assert values[[0, 1, 3]].tolist() == [1.5, 20.0, 4.0]
 

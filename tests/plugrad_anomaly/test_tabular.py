@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from plugrad.errors import InputError
-from plugrad_anomaly import ensemble, series, table_features, tabular
+from plugrad_anomaly import ensemble, series, table_blocks, table_features
 from plugrad_anomaly.columns import CATEGORY, DATE, NUMBER, Columns
 from plugrad_anomaly.recipe import CLEAN, MIXED
 from plugrad_anomaly.series import Series
@@ -179,7 +179,7 @@ def test_scaled_features_are_asinh():
     features = [Feature(NUMBER, "load"), Feature(NUMBER, "power"), Feature(CATEGORY, "machine", 1)]
     raw = {features[0]: columns.values["load"], features[1]: columns.values["power"]}
     scaling = Scaling.measure(features, raw, slice(0, 300))
-    found = table_features.matrix(features, scaling, raw, columns)
+    found = table_features.matrix(features, scaling, raw, columns, {})
     plain = np.arcsinh((np.stack(list(raw.values()), axis=1) - scaling.middle[:2]) / scaling.scale[:2])
     assert np.allclose(found[:, :2], np.clip(plain, -42.14, 42.14), atol=5e-3)
     assert (found[:, 2] == columns.values["machine"]).all()
@@ -243,7 +243,7 @@ def test_kernels_beside_plain_ones():
     ensemble.multiply_oddities(rows, rebuilt, weights, most, target)
     assert np.allclose(target, odd * np.minimum(1 + ((rebuilt - rows) * weights) ** 2, most), rtol=1e-5)
     pattern, cell, at = np.empty(50), np.empty(50), np.empty(50, np.int64)
-    tabular.sum_up(odd, weights, pattern, cell, at)
+    table_blocks.sum_up(odd, weights, pattern, cell, at)
     excess = odd - weights
     assert np.allclose(pattern, odd.sum(axis=1), rtol=1e-5)
     assert np.allclose(cell, np.maximum(excess.max(axis=1), 0), rtol=1e-5)
@@ -251,7 +251,7 @@ def test_kernels_beside_plain_ones():
     best, place = np.full(50, 0.5), np.full(50, -1)
     values = draw.normal(size=50) * 3
     values[0] = np.nan
-    tabular.farthest(values, -1.0, 2.0, 0.5, 4, best, place)
+    table_blocks.farthest(values, -1.0, 2.0, 0.5, 4, best, place)
     distance = np.nan_to_num(np.maximum(values - 2, -1 - values) * 0.5)
     assert np.allclose(best, np.maximum(distance, 0.5))
     assert (place == np.where(distance > 0.5, 4, -1)).all()
