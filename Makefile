@@ -1,6 +1,8 @@
 # Every target makes .venv and installs what it needs, so that `make demo` and `make test` are all a newcomer runs.
 PYTHON ?= python3
 BIN := .venv/bin
+# Two processes take half the time; whole files each, as tests of one file use the same kernels, compiled once.
+SHARED := --numprocesses 2 --dist loadfile
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-bounds bench quality lint clean
 
@@ -24,13 +26,13 @@ demo: .venv/.installed  ## train on the logs and the CSV in data/, and find the 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh data/demo.sh
 
 test: .venv/.installed  ## all tests but the slow ones
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SHARED)
 
 test-slow: .venv/.installed  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
 test-bounds: .venv/.installed  ## the engine's tests with every index of every kernel checked, which takes a compilation of its own
-	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest tests/plugrad
+	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest $(SHARED) tests/plugrad
 
 bench: .venv/.bench  ## training steps and inference beside PyTorch and JAX
 	$(BIN)/python tests/benchmarks/training_steps.py --output bench-output

@@ -15,22 +15,22 @@ REDUCTIONS = st.sampled_from(["mean", "sum", "none"])
 SHAPES = st.sampled_from([(), (1,), (7,), (3, 5), (2, 3, 4), (0,), (0, 3), (4097,), (130, 67)])
 
 
-def close(found, expected, dtype):
-    """Of the same shape and type, and near in terms of the largest."""
+def close(found, expected, dtype, parts=1.0):
+    """Of the same shape and type, and near in terms of the largest, or of the `parts` whose difference it is."""
     found, expected = np.asarray(found.data), np.asarray(expected)
     assert found.dtype == dtype
     assert found.shape == expected.shape
-    scale = max(1.0, np.abs(expected).max(initial=0)) if np.isfinite(expected).all() else 1.0
+    scale = max(parts, np.abs(expected).max(initial=0)) if np.isfinite(expected).all() else 1.0
     np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=2e-6 if dtype == np.float32 else 1e-13)
 
 
-def compare(loss, dtype, *arguments, **options):
-    """A loss beside the naive one of its name, which gets the same rounded numbers in float64."""
+def compare(loss, dtype, *arguments, parts=1.0, **options):
+    """A loss beside the naive one of its name, which gets the same rounded numbers in float64; parts: see `close`."""
     given = [np.asarray(a, dtype if np.asarray(a).dtype.kind == "f" else None) for a in arguments]
     wide = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in given]
     with np.errstate(invalid="ignore", divide="ignore"):
         expected = getattr(naive, loss.__name__)(*wide, **options)
-    close(loss(*given, **options), expected, dtype)
+    close(loss(*given, **options), expected, dtype, parts)
 
 
 def numbers(shape, seed):
@@ -121,7 +121,8 @@ def test_losses_of_embeddings(rows, width, reduction, seed, dtype, p, swap, marg
     compare(pg.normalize, dtype, a, axis=seed % 2)
     compare(pg.pairwise_distance, dtype, a, b, p=p)
     compare(pg.cosine_embedding, dtype, a, b, signs, margin=margin, reduction=reduction)
-    compare(pg.triplet, dtype, a, b, c, margin=margin, p=p, swap=swap, reduction=reduction)
+    distance = max(1.0, naive.pairwise_distance(a, b, p=p).max(initial=0))
+    compare(pg.triplet, dtype, a, b, c, margin=margin, p=p, swap=swap, reduction=reduction, parts=distance)
     if rows:
         compare(pg.info_nce, dtype, a, b, temperature=0.5, symmetric=swap)
 
