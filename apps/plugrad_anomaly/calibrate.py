@@ -58,14 +58,16 @@ class Calibration:
     def __call__(self, raw):
         """Calibrated scores for raw ones: float64 of the same shape; never negative, increasing with the raw score."""
         # What is equal but for rounding is a tie: it may have been computed beside other rows, or on another machine.
-        raw = raw - TIE * np.abs(np.asarray(raw, np.float64))
-        counted = self._counted(np.minimum(raw, self.start))
-        excess = np.maximum(raw - self.start, 0)
+        raw = np.asarray(raw, np.float64)
+        raw = np.asarray(raw - TIE * np.abs(raw))
+        found = np.asarray(self._counted(np.minimum(raw, self.start)))
+        above = raw > self.start
+        excess = raw[above] - self.start
         beyond = excess / self.scale
         beyond = np.log1p(self.shape * beyond) / self.shape if self.shape else beyond
-        rising = counted + excess / (self.least * np.log(10))
-        beyond = np.minimum(self.tail_score + beyond / np.log(10), np.minimum(rising, MOST))
-        return np.where(raw > self.start, beyond, counted)
+        rising = found[above] + excess / (self.least * np.log(10))
+        found[above] = np.minimum(self.tail_score + beyond / np.log(10), np.minimum(rising, MOST))
+        return found
 
     def _counted(self, raw):
         """-log10 of the share of held-out rows that score at least raw, which none of them exceeds."""

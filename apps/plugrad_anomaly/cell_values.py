@@ -6,6 +6,7 @@ import re
 import numpy as np
 
 from plugrad.kernel import kernel
+from plugrad_anomaly.short_numbers import short_number
 from plugrad_anomaly.timestamps import find_timestamps
 
 # What a cell says that has no value, beside nothing at all; in any case of letters.
@@ -132,8 +133,12 @@ def _numbers(data, starts, ends, odd, columns, values, kinds):
             if odd[row, column]:
                 values[place, row], kinds[place, row] = np.nan, LONG
             else:
-                start, end = _trimmed(data, starts[row, column], ends[row, column])
-                values[place, row], kinds[place, row] = _number(data, start, end)
+                value, short = short_number(data, starts[row, column], ends[row, column])
+                if short:
+                    values[place, row], kinds[place, row] = value, NUMBER
+                else:
+                    start, end = _trimmed(data, starts[row, column], ends[row, column])
+                    values[place, row], kinds[place, row] = _number(data, start, end)
 
 
 @kernel(fastmath=False)

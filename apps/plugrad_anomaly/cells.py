@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from plugrad.kernel import kernel
+from plugrad_anomaly.eight_bytes import count_of, eightfold, first_mark, marks, place_of, word
 
 QUOTE, NEWLINE, RETURN = 34, 10, 13
+_NEWLINES, _QUOTES, _EACH = eightfold(NEWLINE), eightfold(QUOTE), eightfold(1)
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,17 @@ def split(data, delimiter, columns):
     must have.
     """
     data = np.ascontiguousarray(data)
-    most = int(np.count_nonzero(data == NEWLINE)) + 1
+    places = np.empty(data.size + 3, dtype=np.int32)  # at most: what is not written to takes no memory
+    line_ends = np.zeros(1, dtype=np.int64)
+    _marked(data, delimiter, places, line_ends)
+    most = int(line_ends[0]) + 1
     starts, ends = (np.empty((most, columns), dtype=np.int32) for _ in range(2))
     odd = np.zeros((most, columns), dtype=np.bool_)
     row_starts, row_ends = (np.empty(most, dtype=np.int32) for _ in range(2))
     lines = np.empty(most, dtype=np.int64)
     ragged = np.empty((most, 4), dtype=np.int64)
     counts = np.zeros(2, dtype=np.int64)
-    _split(data, delimiter, starts, ends, odd, row_starts, row_ends, lines, ragged, counts)
+    _split(data, places, starts, ends, odd, row_starts, row_ends, lines, ragged, counts)
     rows, bad = counts
     return Cells(
         data, starts[:rows], ends[:rows], odd[:rows], row_starts[:rows], row_ends[:rows], lines[:rows],
@@ -111,28 +116,62 @@ def _last_row_end(data, delimiter, found):
 
 
 @kernel
-def _split(data, delimiter, starts, ends, odd, row_starts, row_ends, lines, ragged, counts):
+def _marked(data, delimiter, places, line_ends):
+    """places = where delimiters, line ends and quotes stand, in order, then the size of data. Counts the line ends."""
+    size, count, lines = data.size, 0, 0
+    delimiters = np.uint64(delimiter) * _EACH
+    for at in range(0, size - 7, 8):
+        text = word(data, at)
+        ended = marks(text, _NEWLINES)
+        lines += count_of(ended)
+        marked = ended | marks(text, delimiters) | marks(text, _QUOTES)
+        # Two of eight bytes, as there are in most cells: put down without asking whether they are there.
+        behind = count + count_of(marked)
+        for _ in range(2):
+            first = first_mark(marked)
+            places[count] = at + place_of(first)
+            marked ^= first
+            count += 1
+        while marked:
+            first = first_mark(marked)
+            places[count] = at + place_of(first)
+            marked ^= first
+            count += 1
+        count = behind
+    for i in range(size - size % 8, size):
+        if data[i] == delimiter or data[i] == NEWLINE or data[i] == QUOTE:
+            places[count] = i
+            count += 1
+            lines += data[i] == NEWLINE
+    places[count] = size
+    line_ends[0] = lines
+
+
+@kernel
+def _split(data, places, starts, ends, odd, row_starts, row_ends, lines, ragged, counts):
+    """places: as `_marked` finds them; `at` is the first of them that is not behind the byte looked at, i."""
     columns = starts.shape[1]
-    rows, bad, line, i, size = 0, 0, 0, 0, data.size
+    rows, bad, line, i, at, size = 0, 0, 0, 0, 0, data.size
     while i < size:
         first, first_line, cell = i, line, 0
         while True:
-            if i < size and data[i] == QUOTE:
-                start, end, doubled, i, passed = _quoted_cell(data, i, delimiter)
+            if places[at] == i and i < size and data[i] == QUOTE:
+                start, end, doubled, at, passed = _quoted_cell(data, i, places, at)
                 line += passed
             else:
                 start, doubled = i, False
-                end, i = _plain_end(data, i, delimiter)
+                end, at = _plain_end(data, i, places, at)
+            i = places[at]
             if cell < columns:
                 starts[rows, cell], ends[rows, cell], odd[rows, cell] = start, end, doubled
             cell += 1
             if i == size or data[i] == NEWLINE:
                 break
-            i += 1  # the delimiter
+            i, at = i + 1, at + 1  # the delimiter
         last = i - (i > first and data[i - 1] == RETURN)
         if i < size:
             line += 1
-            i += 1
+            i, at = i + 1, at + 1
         if last == first:
             continue
         if cell == columns:
@@ -145,33 +184,36 @@ def _split(data, delimiter, starts, ends, odd, row_starts, row_ends, lines, ragg
 
 
 @kernel
-def _plain_end(data, i, delimiter):
-    """(where the cell that goes on at i ends, where its delimiter or line end stands)."""
-    start = i
-    while i < data.size and data[i] != delimiter and data[i] != NEWLINE:
-        i += 1
-    carriage = i > start and data[i - 1] == RETURN and (i == data.size or data[i] == NEWLINE)
-    return i - carriage, i
+def _plain_end(data, i, places, at):
+    """(where the cell that goes on at i ends, which place its delimiter or line end is)."""
+    size = data.size
+    while places[at] < size and data[places[at]] == QUOTE:
+        at += 1
+    end = places[at]
+    carriage = end > i and data[end - 1] == RETURN and (end == size or data[end] == NEWLINE)
+    return end - carriage, at
 
 
 @kernel
-def _quoted_cell(data, i, delimiter):
-    """(start, end, whether it is odd, where its delimiter or line end stands, line ends in it) of the cell at a
-    quote.
+def _quoted_cell(data, start, places, at):
+    """(start, end, whether it is odd, which place its delimiter or line end is, line ends in it) of the cell whose
+    quote is the place `at`.
     """
-    start, doubled, line_ends, size = i, False, 0, data.size
-    i += 1
-    while i < size:
-        if data[i] == QUOTE:
-            if i + 1 == size or data[i + 1] != QUOTE:
+    doubled, line_ends, size = False, 0, data.size
+    at += 1
+    while places[at] < size:
+        if data[places[at]] == QUOTE:
+            if places[at + 1] != places[at] + 1 or places[at + 1] == size or data[places[at + 1]] != QUOTE:
                 break
             doubled = True
-            i += 1
-        line_ends += data[i] == NEWLINE
-        i += 1
-    closed = i
-    behind = min(i + 1, size)
-    end, i = _plain_end(data, behind, delimiter)
+            at += 1
+        line_ends += data[places[at]] == NEWLINE
+        at += 1
+    closed = places[at]
+    if closed < size:
+        at += 1
+    behind = min(closed + 1, size)
+    end, at = _plain_end(data, behind, places, at)
     if doubled or end > behind or closed == size:
-        return start, end, True, i, line_ends
-    return start + 1, closed, False, i, line_ends
+        return start, end, True, at, line_ends
+    return start + 1, closed, False, at, line_ends

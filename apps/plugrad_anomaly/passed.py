@@ -11,7 +11,7 @@ _FORMULA = np.zeros(256, dtype=np.bool_)  # what makes a spreadsheet take a cell
 _FORMULA[list(b"=+-@")] = True
 _NUMERIC = np.zeros(256, dtype=np.bool_)
 _NUMERIC[list(b"0123456789.")] = True
-SPACE, DELETE, COMMA, MINUS, PLUS = 32, 127, 44, 45, 43
+SPACE, DELETE, COMMA, MINUS, PLUS, DOT, ZERO, NINE = 32, 127, 44, 45, 43, 46, 48, 57
 
 
 class PassedColumns(Mapping):
@@ -55,6 +55,9 @@ def _plain_rows(data, starts, ends, odd, row_starts, row_ends, plain):
     """Rows of printable ASCII in which no cell is a formula, nor quoted in an odd way."""
     for row in range(plain.size):
         bad, line = 0, data[row_starts[row] : row_ends[row]]
+        if _numbers_alone(line):
+            plain[row] = True
+            continue
         for i in range(line.size):
             bad += (line[i] < SPACE) | (line[i] >= DELETE)
         for column in range(starts.shape[1]):
@@ -66,3 +69,16 @@ def _plain_rows(data, starts, ends, odd, row_starts, row_ends, plain):
                     sign = sign and _NUMERIC[data[i]]
                 bad += not sign
         plain[row] = bad == 0
+
+
+@kernel
+def _numbers_alone(line):
+    """Whether a row has cells of digits and dots alone, some behind a sign: a look at all bytes together tells."""
+    other = False
+    for i in range(line.size):
+        digit = (line[i] >= ZERO) & (line[i] <= NINE)
+        other |= not (digit | (line[i] == DOT) | (line[i] == COMMA) | (line[i] == PLUS) | (line[i] == MINUS))
+    before, behind = line[:-1], line[1:]
+    for i in range(behind.size):
+        other |= ((behind[i] == PLUS) | (behind[i] == MINUS)) & (before[i] != COMMA)
+    return not other

@@ -14,13 +14,17 @@ from plugrad_anomaly.table_header import Header
 
 
 class PreparedRows(NamedTuple):
-    """A chunk with its cells, the line in which it starts, its columns as arrays, and those that are passed through."""
+    """A chunk with its cells, the line in which it starts, its columns as arrays, and those that are passed through.
+
+    found: what `detector.score` gives for them, None where that depends on the rows before.
+    """
 
     chunk: Chunk
     cells: Cells
     first_line: int
     columns: Columns
     passed: PassedColumns | dict
+    found: tuple | None
 
 
 class TableStream:
@@ -50,11 +54,13 @@ class TableStream:
             schema.check_names(self.chunks.header, chunk.path)
         names, delimiter = self.chunks.header.names, self.chunks.header.delimiter
         passed = PassedColumns(cells, names, delimiter) if self.owner.keep == "all" else {}
-        return PreparedRows(chunk, cells, first_line, schema.columns(cells, names), passed)
+        columns, detector = schema.columns(cells, names), self.owner.detector
+        found = detector.score(columns) if detector.each_row_alone and columns.rows else None
+        return PreparedRows(chunk, cells, first_line, columns, passed, found)
 
     def add(self, prepared):
         """The ScoredRows of a prepared chunk."""
-        chunk, cells, first_line, columns, passed = prepared
+        chunk, cells, first_line, columns, passed, found = prepared
         self._reject(chunk.path, cells, first_line)
         lines = cells.lines + first_line
         if not self.any_row and columns.rows:
@@ -63,7 +69,7 @@ class TableStream:
         if not columns.rows:
             return no_scored_rows()
         detector = self.owner.detector
-        scores, contributions = detector.score(columns, self.running)
+        scores, contributions = found or detector.score(columns, self.running)
 
         def reasons(row):
             place = {"file": chunk.path, "line": int(lines[row])}

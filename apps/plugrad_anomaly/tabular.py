@@ -143,6 +143,11 @@ class TabularDetector:
         """The Layer that holds the autoencoders."""
         return self.ensemble.model
 
+    @property
+    def each_row_alone(self):
+        """Whether no row's score depends on the rows before it."""
+        return self.series is None and not any("pause" in used for used in self.dated.values())
+
     def new_running(self):
         """What is remembered between two calls of `score`; it fills itself."""
         return {}

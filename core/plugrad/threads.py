@@ -4,6 +4,7 @@ The number never changes a result: whether a kernel runs in parallel is decided 
 and the work is cut in pieces that do not depend on the number of threads.
 """
 
+import contextlib
 import os
 import threading
 from importlib.util import find_spec
@@ -64,9 +65,20 @@ def _loads(module):
     return True
 
 
+@contextlib.contextmanager
+def alone():
+    """Within it, kernels that this thread calls run on it alone: for work that threads of its own share already."""
+    before = getattr(_local, "alone", False)
+    _local.alone = True
+    try:
+        yield
+    finally:
+        _local.alone = before
+
+
 def parallel_allowed():
-    """False in a child made by fork(): GNU OpenMP would end a child that enters a parallel region."""
-    return not _forked
+    """False within `alone`, and in a child made by fork(): GNU OpenMP would end one that enters a parallel region."""
+    return not (_forked or getattr(_local, "alone", False))
 
 
 def parallel_call(function, args):

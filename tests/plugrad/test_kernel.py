@@ -4,12 +4,13 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 
 import plugrad as pg
-from plugrad import prange
+from plugrad import prange, threads
 from plugrad.errors import InputError
 from plugrad.threads import set_threads
 
@@ -152,6 +153,7 @@ def test_a_bad_environment_variable_is_named():
 
 BLAS = """
 import sys
+import threading
 import numpy as np
 import plugrad as pg
 
@@ -182,3 +184,28 @@ def test_a_blas_is_loaded_when_a_kernel_needs_it(tmp_path):
     (tmp_path / "program.py").write_text(BLAS)
     done = subprocess.run([sys.executable, tmp_path / "program.py"], capture_output=True, text=True, check=True)
     assert done.stdout == "False True\n"
+
+
+def test_work_that_is_shared_already_runs_on_its_thread_alone(monkeypatch):
+    """Within `alone` a kernel does not enter a parallel region, in this thread; the bits are those of any thread."""
+    entered = []
+    call = threads.parallel_call
+    monkeypatch.setattr(
+        threads, "parallel_call", lambda *args: entered.append(threading.current_thread()) or call(*args)
+    )
+    x = np.random.default_rng(0).normal(size=(3000, 64))
+
+    def found():
+        out = np.empty(3000)
+        row_sums(x, out)
+        return out.tobytes(), len(entered)
+
+    expected, before = found()
+    assert before == 1
+    with threads.alone(), threads.alone():
+        assert found() == (expected, 1)
+        other = threading.Thread(target=found)
+        other.start()
+        other.join()
+        assert found() == (expected, 2)
+    assert found() == (expected, 3)

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from plugrad.kernel import kernel
 from plugrad_anomaly.cell_values import (
     ABSENT,
     NUMBER,
@@ -22,9 +23,11 @@ from plugrad_anomaly.cell_values import (
     text_hash,
 )  # fmt: skip
 from plugrad_anomaly.cells import last_row_end, split
+from plugrad_anomaly.eight_bytes import count_of, first_mark, marks, place_of, word
+from plugrad_anomaly.short_numbers import short_number
 
 COMMA = ord(",")
-pieces = st.lists(st.sampled_from(["a", "b c", ",", ",", '"', '"', '""', "\n", "\r\n", "é", " ", "1"]), max_size=24)
+pieces = st.lists(st.sampled_from(["a", "b c", ",", ",", '"', '"', '""', "\n", "\r\n", "é", " ", "1"]), max_size=60)
 
 
 def array(text):
@@ -131,3 +134,60 @@ def test_the_last_row_may_lack_its_end(text):
     cells = split(array(text), COMMA, 2)
     assert (cells.rows, cells.text(0, 0)) == (1, "a")
     assert cells.text(0, 1).rstrip('\r"') == "b"
+
+
+PLACES = "".join(chr(c) for c in range(33, 127))
+
+
+@given(text=st.one_of(plain_numbers, any_text, st.text(PLACES, max_size=20)), behind=st.text(PLACES, max_size=9))
+@example(text="9" * 14, behind="")
+@example(text="-.00000000000001", behind="7")
+@example(text="0000000000000001", behind="")
+@example(text="12345678.", behind="")
+@example(text="1234567890123.4", behind="")
+@example(text="+.", behind="")
+@settings(max_examples=600, deadline=None)
+def test_short_numbers_are_those_of_the_plain_reading(text, behind):
+    """What stands before and behind a cell does not matter; what is none may be a number of another form."""
+    before = "-1.5e3,x'\"0123456"
+    value, found = one_short(array(before + text + behind), len(before), len(before + text))
+    expected = number(text)
+    plain = expected is not None and "e" not in text.lower() and " " not in text
+    short = plain and len(text.lstrip("+-")) <= 16 and abs(int("0" + text.strip("+-").replace(".", ""))) < 10**14
+    assert found == short
+    if found:
+        assert (value, math.copysign(1, value)) == (expected, math.copysign(1, expected))
+    else:
+        assert math.isnan(value)
+
+
+def one_short(data, start, end):
+    found = np.empty(2)
+    _one_short(data, start, end, found)
+    return found[0], bool(found[1])
+
+
+@kernel(fastmath=False)
+def _one_short(data, start, end, found):
+    found[0], found[1] = short_number(data, start, end)
+
+
+@given(st.lists(st.integers(0, 255), min_size=8, max_size=8), st.integers(0, 255))
+@example([0, 0, 1, 0, 0, 0, 0, 0], 0)
+@example([0x80, 0, 0x80, 0xFF, 0x7F, 1, 0, 0x80], 0x80)
+def test_bytes_of_a_word_are_marked(found, wanted):
+    out = np.zeros(4, np.uint64)
+    _look(np.array([7, *found], np.uint8), np.uint64(wanted * 0x0101010101010101), out)
+    places = [place for place, byte in enumerate(found) if byte == wanted]
+    assert int(out[0]) == int.from_bytes(bytes(found), "little")
+    assert int(out[1]) == sum(0x80 << 8 * place for place in places)
+    assert int(out[2]) == len(places)
+    assert not places or int(out[3]) == places[0]
+
+
+@kernel
+def _look(data, wanted, out):
+    text = word(data, 1)
+    marked = marks(text, wanted)
+    out[0], out[1], out[2] = text, marked, count_of(marked)
+    out[3] = place_of(first_mark(marked))

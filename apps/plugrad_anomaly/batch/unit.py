@@ -124,7 +124,9 @@ class Unit:
         self._told.rejects = rejects = []
         # A line whose end is missing counts; one that was too long to be kept whole has its end skipped.
         lines = int(np.count_nonzero(chunk.data == NEWLINE)) + int(chunk.data[-1] != NEWLINE)
-        return self.stream.prepare(chunk), rejects, lines, Place(number, chunk.end, chunk.first_line + lines)
+        with threads.alone():  # each of the pool's threads has a chunk of its own
+            prepared = self.stream.prepare(chunk)
+        return prepared, rejects, lines, Place(number, chunk.end, chunk.first_line + lines)
 
     def _chunks(self, path, start):
         where = path if self.folder is None else os.path.join(self.folder, path)
